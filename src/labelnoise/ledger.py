@@ -1,0 +1,119 @@
+"""Records on disk: ``<ledger>/<dataset>/<key>.json``, one a run.
+
+There are two ledgers. ``results/`` is committed evidence: it is read, and no command but the
+maintainers' writes it. ``reproduced/results/`` is this machine's. A record is written whole or
+not at all, and is checked whenever it is read.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from labelnoise.experiments import Run, config_key
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "results"
+REPRODUCED = ROOT / "reproduced"
+PARTS = ("config", "result", "curves", "provenance")
+
+
+class RecordError(RuntimeError):
+    """A record that cannot be trusted or stored."""
+
+
+class Ledger:
+    """The records below one directory."""
+
+    def __init__(self, directory: Path):
+        self.directory = Path(directory)
+
+    def path(self, run: Run) -> Path:
+        return self.directory / run.dataset / f"{run.key}.json"
+
+    def find(self, run: Run) -> dict | None:
+        """The record of ``run``, or None if there is none.
+
+        Raises ``RecordError`` for a record that is damaged, edited, or of another config.
+        """
+        path = self.path(run)
+        return read(path) if path.exists() else None
+
+    def records(self) -> Iterator[dict]:
+        """Every record, in the order of their paths."""
+        for path in sorted(self.directory.glob("*/*.json")):
+            yield read(path)
+
+    def write(self, record: dict) -> Path:
+        """Stores ``record`` and returns its path. A finished record is never overwritten by
+        another result: the same config gives the same numbers, and a difference is a finding.
+
+        Raises ``RecordError`` if the ledger cannot be written, or holds another result.
+        """
+        record = seal(record)
+        config = record["config"]
+        path = self.directory / config["dataset"] / f"{config_key(config)}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                if read(path)["result"] != record["result"]:
+                    raise RecordError(
+                        f"{path} already holds another result of the same config; "
+                        "move it away to keep the new one"
+                    )
+                return path
+            write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+        except OSError as error:
+            raise RecordError(
+                f"cannot write the record {path}: {error}; free some space or make "
+                "the directory writable, then run again: finished runs are kept"
+            ) from error
+        return path
+
+
+def seal(record: dict) -> dict:
+    """The record with the SHA-256 of its config, result and curves in its provenance."""
+    provenance = {**record["provenance"], "sha256": digest(record)}
+    return {**{part: record[part] for part in PARTS}, "provenance": provenance}
+
+
+def digest(record: dict) -> str:
+    """SHA-256 of the canonical JSON of what must be bit-identical on one machine."""
+    exact = {part: record[part] for part in ("config", "result", "curves")}
+    canonical = json.dumps(exact, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read(path: Path) -> dict:
+    """The record at ``path``, verified: complete, unedited, and under the key of its config."""
+    try:
+        record = json.loads(path.read_text())
+        if set(record) != set(PARTS) or record["provenance"]["sha256"] != digest(record):
+            raise ValueError("its checksum does not match its content")
+        if config_key(record["config"]) != path.stem:
+            raise ValueError("its name is not the key of its config")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"record {path} is damaged or was edited ({error}); delete it and run "
+            "again, or restore it with git"
+        ) from error
+    return record
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes ``content`` whole or not at all: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = content.encode() if isinstance(content, str) else content
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise

@@ -1,0 +1,90 @@
+"""What all losses share: the call, its checks, the reduction, and the two quantities they use."""
+
+import inspect
+
+import torch
+from torch import Tensor, nn
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Loss(nn.Module):
+    """A loss over logits ``[B, K]`` and integer targets ``[B]``, used like
+    ``torch.nn.CrossEntropyLoss``.
+
+    A subclass writes ``per_sample(logits, targets) -> [B]``. Logits in half precision are computed
+    in float32. The call checks shapes and dtypes only: whether targets lie in 0..K-1 is checked
+    once before training, because looking at their values would stall a GPU at every step.
+
+    Raises ``ValueError`` for an unknown reduction, logits that are not ``[B, K]`` floats with
+    K >= 2, targets that are not ``[B]`` int64, unlike batch sizes, or an empty batch.
+    """
+
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction={reduction!r} is unknown; known: {', '.join(REDUCTIONS)}")
+        self.reduction = reduction
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
+            raise ValueError(
+                f"logits must be floats of shape [B, K] with K >= 2, got "
+                f"{tuple(logits.shape)} {logits.dtype}"
+            )
+        if targets.ndim != 1 or targets.dtype != torch.int64:
+            raise ValueError(
+                f"targets must be int64 class indices of shape [B], got "
+                f"{tuple(targets.shape)} {targets.dtype}"
+            )
+        if logits.shape[0] != targets.shape[0] or logits.shape[0] == 0:
+            raise ValueError(
+                f"logits and targets must share one batch of at least one sample, got "
+                f"{logits.shape[0]} and {targets.shape[0]}"
+            )
+        if logits.dtype in (torch.bfloat16, torch.float16):
+            logits = logits.float()
+        loss = self.per_sample(logits, targets)
+        return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()
+
+    def settings(self) -> dict:
+        """The hyper-parameters, by the names of the constructor, as plain JSON values."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names if name != "reduction"}
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+
+
+class TargetLoss(Loss):
+    """A loss that sees nothing but ``p_y``, the softmax probability of the given label.
+
+    A subclass writes ``of_p(log_p, miss)`` with ``log_p = log p_y`` and ``miss = 1 - p_y``, both
+    ``[B]``. Both are exact at both ends: ``miss`` comes from ``expm1``, so that it keeps its digits
+    where ``p_y`` rounds to 1, and ``log_p`` stays finite where ``p_y`` rounds to 0.
+    """
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        log_p = log_p_target(logits, targets)
+        return self.of_p(log_p, -torch.expm1(log_p))
+
+
+def log_p_target(logits: Tensor, targets: Tensor) -> Tensor:
+    """``log p_y``, ``[B]``."""
+    return torch.log_softmax(logits, dim=1).gather(1, targets[:, None]).squeeze(1)
+
+
+def positive(name: str, value: float, *, low: float = 0.0, high: float = float("inf")) -> float:
+    """``value`` as a float if ``low < value <= high``, else ``ValueError`` that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low < value <= high:
+        raise ValueError(
+            f"{name}={value!r} must be a number above {low:g}"
+            + (f" and at most {high:g}" if high < float("inf") else "")
+        )
+    return float(value)
