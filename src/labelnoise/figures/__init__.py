@@ -1,0 +1,55 @@
+"""Pictures: one style, and one way to save. The drawing functions stand beside, a file a notebook.
+
+Every drawing function takes data (records, arrays), returns a ``matplotlib.figure.Figure``, and
+saves nothing; ``save(figure, name)`` writes it as PDF and PNG below ``output()``.
+"""
+
+import io
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from labelnoise.ledger import output, write_atomically
+
+# Okabe and Ito's palette, safe for colour-blind readers; a loss keeps its colour in every figure.
+COLOURS = {
+    "CE": "#D55E00",
+    "CLL": "#0072B2",
+    "GCE": "#009E73",
+    "MAE": "#CC79A7",
+    "SCE": "#E69F00",
+    "paper": "#000000",
+}
+# Line styles tell apart what shares a colour, and survive a black-and-white print.
+DASHES = ("-", "--", ":", "-.")
+
+
+def style() -> None:
+    """One look for every figure; call it once at the top of a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    mpl.rcParams.update(
+        {
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 90,
+            "savefig.dpi": 160,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "pdf.fonttype": 42,  # text stays text
+            "svg.hashsalt": "labelnoise",
+        }
+    )
+
+
+def save(figure: Figure, name: str) -> None:
+    """Writes ``figures/<name>.pdf`` and ``.png`` below ``output()``, without dates, so that the
+    same data gives the same bytes."""
+    for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=metadata)
+        write_atomically(output() / "figures" / f"{name}.{kind}", buffer.getvalue())
+
+
+def colour(loss_name: str) -> str:
+    """The colour of a loss by its short name; grey for the ones without their own."""
+    return COLOURS.get(loss_name, "#666666")

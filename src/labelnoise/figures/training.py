@@ -1,0 +1,133 @@
+"""Pictures of training: learning curves, memorisation, and the map of CLL over its bandwidth."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labelnoise.figures import DASHES, colour
+from labelnoise.sweep import Outcome
+from labelnoise.tables import by_label
+
+FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}
+FORM_MARKERS = {"target": "o", "vector": "s", "elementwise": "^"}
+
+
+def curve(ax: Axes, outcomes: Sequence[Outcome], field: str, **line: object) -> None:
+    """One curve over epochs: every seed thin, their mean thick."""
+    curves = [np.array(o.record["curves"][field], dtype=float) for o in outcomes]
+    epochs = np.arange(1, len(curves[0]) + 1)
+    if len(curves) > 1:
+        for values in curves:
+            ax.plot(epochs[: len(values)], values, lw=0.7, alpha=0.45, **{**line, "label": None})
+    complete = [values for values in curves if len(values) == len(epochs)]
+    ax.plot(epochs, np.mean(complete, axis=0), lw=2, **line)
+
+
+def learning_curves(
+    outcomes: Sequence[Outcome], paper: Mapping[str, tuple[float, str]] | None = None
+) -> Figure:
+    """Clean test accuracy over epochs, a line a loss. ``paper``: label -> (value, loss name),
+    drawn as horizontal lines."""
+    figure, ax = plt.subplots(figsize=(8, 4.6))
+    for i, (label, group) in enumerate(by_label(outcomes).items()):
+        name = group[0].run.loss["name"]
+        shown = f"{label} ({len(group)} seed{'s' if len(group) > 1 else ''})"
+        curve(ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % 4], label=shown)
+    for label, (value, name) in (paper or {}).items():
+        ax.axhline(value, color=colour(name), ls=(0, (1, 2)), lw=1.2)
+        ax.annotate(
+            f"{label} {value:.2f}", (1.0, value), xycoords=("axes fraction", "data"),
+            xytext=(-4, 3), textcoords="offset points", ha="right", fontsize="small",
+        )  # fmt: skip
+    ax.set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Test accuracy while training")
+    ax.legend(loc="lower left", fontsize="small")
+    return figure
+
+
+def memorisation(outcomes: Sequence[Outcome]) -> Figure:
+    """What the network predicts on *mislabelled training* samples: their wrong label
+    (memorised) or their true label (corrected)."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
+    panels = (("fit_wrong", "memorised: predicted as the wrong label"),
+              ("fit_true", "corrected: predicted as the true label"))  # fmt: skip
+    for ax, (field, title) in zip(axes, panels, strict=True):
+        for i, (label, group) in enumerate(by_label(outcomes).items()):
+            name = group[0].run.loss["name"]
+            curve(ax, group, field, color=colour(name), ls=DASHES[i % 4], label=label)
+        ax.set(xlabel="epoch", title=title, ylim=(-3, 103))
+    axes[0].set_ylabel("mislabelled training samples (%)")
+    axes[0].legend(loc="upper left", fontsize="small")
+    return figure
+
+
+def cll_map(
+    mlp: Sequence[Outcome], cnn: Sequence[Outcome], references: Mapping[str, float], goal: float
+) -> Figure:
+    """Last-epoch accuracy of CLL over sigma, a line a form: the MLP, and beside it the points
+    that the CNN has. ``references``: label -> accuracy of other losses with the MLP."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    for ax, outcomes, title in ((axes[0], mlp, "MLP"), (axes[1], cnn, "4-layer CNN")):
+        for form, marker in FORM_MARKERS.items():
+            points = sorted(
+                (o.run.loss["parameters"]["sigma"], o.last)
+                for o in outcomes
+                if o.run.loss["parameters"]["form"] == form
+            )
+            if points:
+                style = {"marker": marker, "ls": "-" if len(points) > 2 else ""}
+                ax.plot(*zip(*points, strict=True), color=FORM_COLOURS[form], label=form, **style)
+        ax.axhline(goal, color="black", ls=(0, (1, 2)), lw=1.4, label=f"paper's CLL {goal:.2f}")
+        ax.set(xscale="log", xlabel="bandwidth sigma (probability)", title=title, ylim=(0, 102))
+        sigmas = sorted({o.run.loss["parameters"]["sigma"] for o in [*mlp, *cnn]})
+        ax.set_xticks(sigmas, [f"{s:g}" for s in sigmas], minor=False)
+        ax.set_xticks([], minor=True)
+    for (label, value), dash in zip(references.items(), DASHES[1:], strict=False):
+        axes[0].axhline(value, color="#666666", ls=dash, lw=1, label=f"{label} {value:.1f}")
+    axes[0].set_ylabel("last-epoch test accuracy (%)")
+    for ax in axes:
+        ax.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def stalling(outcomes: Sequence[Outcome]) -> Figure:
+    """How a small bandwidth stalls: test accuracy and mean gradient norm over epochs, a line a
+    sigma, from light (small) to dark (large)."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
+    ordered = sorted(outcomes, key=lambda o: o.run.loss["parameters"]["sigma"])
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.15, 1, len(ordered)))
+    for i, (outcome, shade) in enumerate(zip(ordered, shades, strict=True)):
+        line = {"color": shade, "ls": DASHES[i % 4]}
+        line["label"] = f"sigma {outcome.run.loss['parameters']['sigma']:g}"
+        curve(axes[0], [outcome], "test_accuracy", **line)
+        curve(axes[1], [outcome], "gradient_norm", **line)
+    axes[0].set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Accuracy", ylim=(0, 102))
+    axes[1].set(xlabel="epoch", ylabel="mean |dL/dz| of a sample", title="Gradient", yscale="log")
+    axes[1].legend(fontsize="small")
+    return figure
+
+
+def protocol_bars(
+    rows: Mapping[str, Mapping[str, float | None]], paper: Mapping[str, float]
+) -> Figure:
+    """What the reported epoch does to a number: a group a run, a bar a rule (last epoch, noisy
+    validation, best epoch). ``paper``: label -> accuracy, as horizontal lines."""
+    rules = list(dict.fromkeys(rule for bars in rows.values() for rule in bars))
+    figure, ax = plt.subplots(figsize=(9, 4.4))
+    shades, hatches = ("#0072B2", "#E69F00", "#BBBBBB"), ("", "//", "..")
+    for k, rule in enumerate(rules):
+        values = [np.nan if bars.get(rule) is None else bars[rule] for bars in rows.values()]
+        x = np.arange(len(rows)) + (k - (len(rules) - 1) / 2) * 0.27
+        bars = ax.bar(x, values, 0.25, color=shades[k], hatch=hatches[k], label=rule)
+        ax.bar_label(bars, fmt=lambda v: "" if np.isnan(v) else f"{v:.1f}", fontsize="x-small")
+    for label, value in paper.items():
+        ax.axhline(value, color="black", ls=(0, (1, 2)), lw=1.2)
+        ax.annotate(f"{label} {value:.2f}", (len(rows) - 0.5, value), ha="right", va="bottom",
+                    fontsize="small")  # fmt: skip
+    ax.set_xticks(range(len(rows)), rows)
+    ax.set(ylabel="clean test accuracy (%)", ylim=(0, 112), title="One run, three numbers")
+    ax.legend(loc="upper center", ncols=3, fontsize="small", bbox_to_anchor=(0.5, -0.12))
+    ax.grid(axis="x", visible=False)
+    return figure

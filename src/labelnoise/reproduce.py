@@ -1,0 +1,171 @@
+"""The main job: train the profile's runs, execute every notebook, write the report.
+
+    python -m labelnoise.reproduce --profile headline
+
+Each step can be killed at any moment: runs are recorded whole or not at all, a notebook is
+executed under a temporary name and renamed last, and the report is written at the end. The next
+call keeps every finished run and makes the rest anew.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+import papermill
+import torch
+from papermill.exceptions import PapermillExecutionError
+
+from labelnoise import data, experiments, report
+from labelnoise.experiments import Run, profile_runs
+from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError, write_atomically
+from labelnoise.sweep import SweepError, available_cores, missing, train_missing
+from labelnoise.train import precision
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def reproduce(profile: str) -> Path:
+    """Runs everything for ``profile`` and returns the path of the report."""
+    if profile == "auto":
+        profile = "gpu" if torch.cuda.is_available() else "headline"
+    runs = profile_runs(profile)
+    here = Ledger(REPRODUCED / "results")
+    announce(profile, runs, here)
+    trained = train_missing(runs, here)
+    print(f"training: {trained} runs trained now, {len(runs) - trained} were already recorded")
+    os.environ["LABELNOISE_OUT"] = str(REPRODUCED)
+    for source in notebooks():
+        execute(source, REPRODUCED / "notebooks" / source.name, {"profile": profile})
+    return report.write(profile)
+
+
+def announce(profile: str, runs: Sequence[Run], here: Ledger) -> None:
+    """Says what is about to happen, before it does."""
+    todo = missing(runs, here)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    side_by_side = 1 if device.type == "cuda" else min(available_cores(), len(todo)) or 1
+    free = shutil.disk_usage(ROOT).free / 1e9
+    print(
+        f"profile {profile}: {len(runs)} runs to train on this machine ({device.type}, "
+        f"{precision(device)}, {side_by_side} side by side), {len(runs) - len(todo)} of them "
+        "already recorded here; everything else is replayed from results/"
+    )
+    print(
+        f"expected time: {expected_time(todo, device, side_by_side)}, then about a minute for "
+        f"the notebooks; disk: under 100 MB for the results, {free:.0f} GB free",
+        flush=True,
+    )
+
+
+def expected_time(todo: Sequence[Run], device: torch.device, side_by_side: int) -> str:
+    """From the committed records' own wall times, per network, sample and epoch."""
+    if not todo:
+        return "nothing to train"
+    per_sample: dict[tuple[str, str], list[float]] = {}
+    for record in Ledger(COMMITTED).records():
+        config, made = record["config"], record["provenance"]
+        if (made["threads"] == 1) and made["precision"] == precision(device):
+            rate = made["seconds"] / len(record["curves"]["test_accuracy"])
+            per_sample.setdefault((config["dataset"], config["model"]), []).append(rate)
+    if device.type != "cpu" or any((r.dataset, r.model) not in per_sample for r in todo):
+        return "unknown (no committed record of this kind of device)"
+    seconds = sum(
+        r.protocol["epochs"] * min(per_sample[r.dataset, r.model]) for r in todo
+    ) / side_by_side  # fmt: skip
+    return (
+        f"about {max(1, round(seconds / 60))} minutes on a CPU like that of the committed records"
+    )
+
+
+def notebooks() -> list[Path]:
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(source: Path, target: Path, parameters: dict) -> None:
+    """Executes a notebook into ``target``, which appears only once it is complete.
+
+    papermill would only warn about an unknown parameter and run the default, so it is refused.
+    Raises ``ValueError`` for that, ``PapermillExecutionError`` if a cell fails.
+    """
+    known = papermill.inspect_notebook(str(source))
+    if unknown := set(parameters) - set(known):
+        raise ValueError(
+            f"notebook {source.name} has no parameter {sorted(unknown)}; it has {sorted(known)}"
+        )
+    print(f"notebook {source.name}", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # what is there belongs to an earlier run
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        partial = Path(folder) / source.name
+        papermill.execute_notebook(
+            str(source),
+            str(partial),
+            parameters=parameters,
+            cwd=str(NOTEBOOKS),
+            kernel_name="python3",
+            progress_bar=sys.stderr.isatty(),
+            log_output=False,
+        )
+        write_atomically(target, partial.read_bytes())
+
+
+def publish() -> None:
+    """For maintainers: executes the notebooks on ``results/`` alone and commits nothing: it
+    refreshes ``notebooks/``, ``figures/`` and ``tables/`` in the working tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        os.environ["LABELNOISE_OUT"] = str(fresh)
+        for source in notebooks():
+            execute(source, fresh / "notebooks" / source.name, {})
+        for executed in sorted((fresh / "notebooks").glob("*.ipynb")):
+            write_atomically(NOTEBOOKS / executed.name, stripped(executed))
+        for kind in ("figures", "tables"):
+            shutil.rmtree(ROOT / kind, ignore_errors=True)
+            shutil.copytree(fresh / kind, ROOT / kind)
+
+
+def stripped(path: Path) -> str:
+    """The notebook without what depends on the machine or the moment: durations, paths, ids."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i:02d}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        for out in cell.get("outputs", []):
+            out.pop("metadata", None)
+            if out.output_type in ("display_data", "execute_result"):
+                out.metadata = {}
+    return nbformat.writes(notebook) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="labelnoise.reproduce", description=__doc__)
+    parser.add_argument("--profile", default="auto",
+                        help=f"auto or one of {', '.join(experiments.PROFILES)}")  # fmt: skip
+    parser.add_argument("--publish", action="store_true", help="refresh the committed notebooks")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.publish:
+            publish()
+        else:
+            print(f"report: {reproduce(chosen.profile)}")
+    except (ValueError, data.DataError, RecordError, SweepError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except PapermillExecutionError as error:
+        print(f"error: a notebook failed; nothing of it was kept.\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Records to tables: one row a loss, every number with how often and where it was measured."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from labelnoise import stats
+from labelnoise.experiments import CLL_FORMS, Run
+from labelnoise.ledger import output, write_atomically
+from labelnoise.sweep import Outcome
+
+MISSING = "–"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """``mean ± standard deviation``, the mean alone for one seed, a dash for none."""
+    if not values:
+        return MISSING
+    s = stats.summarise(values)
+    return number(s.mean, digits) + ("" if s.sd is None else f" ± {number(s.sd, digits)}")
+
+
+def interval(values: Sequence[float], digits: int = 2) -> str:
+    """The 95 % t interval of the mean; a dash for fewer than two seeds."""
+    s = stats.summarise(values) if values else None
+    if s is None or s.half_width is None:
+        return MISSING
+    return f"[{number(s.low, digits)}, {number(s.high, digits)}]"
+
+
+def by_label(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Outcomes grouped by the label of their loss, in order of appearance."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.run.label, []).append(outcome)
+    return groups
+
+
+def accuracy_table(
+    runs: Sequence[Run], outcomes: Sequence[Outcome], paper: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One row a loss: last epoch (mean ± sd, 95 % interval), best epoch, seeds, source.
+
+    ``runs`` is what was asked for, so that what is not recorded shows as a row of dashes.
+    Diverged runs are counted, never averaged. ``paper``: label -> what the paper prints.
+    """
+    found = by_label(outcomes)
+    rows = []
+    for label in dict.fromkeys(run.label for run in runs):
+        group = found.get(label, [])
+        sound = [o for o in group if o.record["result"]["diverged_at"] is None]
+        last = [o.last for o in sound]
+        row = {
+            "loss": label,
+            "last epoch": spread(last),
+            "95 % interval": interval(last),
+            "best epoch": spread([o.record["result"]["best"] for o in sound]),
+            "seeds": len(group),
+            "source": sources(group),
+        }
+        if paper is not None:
+            row = {"loss": label, "paper": paper.get(label, MISSING), **row}
+        if len(sound) < len(group):
+            row["seeds"] = f"{len(group)} ({len(group) - len(sound)} diverged)"
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("loss")
+
+
+def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
+    """How much of what was asked is there, and what is not, in a sentence."""
+    found = {o.run.key for o in outcomes}
+    lacking = [f"{r.label}, {r.model}, seed {r.seed}" for r in runs if r.key not in found]
+    text = f"{len(found)} of {len({r.key for r in runs})} runs are recorded ({sources(outcomes)})"
+    return text + (f"; not yet run: {'; '.join(lacking)}" if lacking else "")
+
+
+def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
+    cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
+    table = pd.DataFrame(cells).pivot_table(
+        index="sigma", columns="form", values="last", aggfunc="first"
+    )
+    return table.reindex(columns=[f for f in CLL_FORMS if f in table.columns]).fillna(MISSING)
+
+
+def split_map(
+    outcomes: Sequence[Outcome],
+) -> tuple[list[Outcome], list[Outcome], dict[str, float | None]]:
+    """The map's outcomes in three: CLL with the MLP, CLL with the CNN, and the last-epoch accuracy
+    of the other losses with the MLP."""
+    cll = [o for o in outcomes if o.run.loss["name"] == "CLL"]
+    mlp = [o for o in cll if o.run.model == "mlp"]
+    others = {o.run.label: o.last for o in outcomes if o.run.loss["name"] != "CLL"}
+    return mlp, [o for o in cll if o.run.model == "cnn4"], others
+
+
+def fit_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """What the network says of its own training set in the last epoch, in percent: correctly
+    labelled samples fitted, mislabelled ones memorised, mislabelled ones corrected."""
+    columns = {"fit_clean": "correct labels fitted", "fit_wrong": "wrong labels memorised",
+               "fit_true": "wrong labels corrected"}  # fmt: skip
+    rows = {
+        label: {
+            title: spread([o.record["result"][field] for o in group], 1)
+            for field, title in columns.items()
+        }
+        for label, group in by_label(outcomes).items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+
+
+def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """The noisy-validation runs that choose CLL's form and sigma, the choice marked. The test
+    accuracy stands beside it to be read, and has no part in the choice."""
+    chosen = stats.choose_cll(outcomes)
+    rows = []
+    for o in outcomes:
+        accuracy, error = stats.last_val_accuracy(o)
+        rows.append(
+            {
+                "candidate": o.run.label,
+                "noisy validation": f"{accuracy:.2f} (standard error {error:.2f})",
+                "chosen": "yes" if o is chosen else "",
+                "test, last epoch": number(o.last),
+            }
+        )
+    return pd.DataFrame(rows).set_index("candidate")
+
+
+def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
+    """Setting -> what each reporting rule says of it: ``last epoch``, ``noisy validation`` (from
+    the run that holds out 10 %), ``best epoch``."""
+    rows: dict[str, dict[str, float | None]] = {}
+    for o in outcomes:
+        kept = ", true label kept" if o.run.noise.get("keep_true") else ""
+        name = f"{o.run.loss['name']}, {o.run.model}{kept}"
+        row = rows.setdefault(name, dict.fromkeys(("last epoch", "noisy validation", "best epoch")))
+        result = o.record["result"]
+        if o.run.val_fraction:
+            row["noisy validation"] = result["val_chosen"]
+        else:
+            row["last epoch"], row["best epoch"] = result["last"], result["best"]
+    return rows
+
+
+def sources(outcomes: Sequence[Outcome]) -> str:
+    """Where the records were made: ``committed``, ``here``, ``2 committed, 1 here``."""
+    counts = {s: sum(o.source == s for o in outcomes) for s in ("committed", "here")}
+    named = {source: n for source, n in counts.items() if n}
+    if not named:
+        return "not yet run"
+    if len(named) == 1:
+        return next(iter(named))
+    return ", ".join(f"{n} {source}" for source, n in named.items())
+
+
+def save(table: pd.DataFrame, name: str) -> None:
+    """Writes ``tables/<name>.csv`` and ``.tex`` below ``output()``."""
+    write_atomically(output() / "tables" / f"{name}.csv", table.to_csv())
+    latex = table.to_latex(escape=True).replace("±", r"$\pm$").replace(MISSING, "--")
+    write_atomically(output() / "tables" / f"{name}.tex", latex)

@@ -1,0 +1,429 @@
+"""Closed forms: what a loss does to one sample, and what a transition matrix does to many.
+
+Everything is a pure function of float64 numpy arrays. ``p`` is a softmax output ``[..., K]``,
+``y`` the given label (an integer, or integers ``[...]``), ``e = one-hot(y) - p``, ``z`` the logits.
+
+A loss is a formula L(p). Its two gradients are related by the Jacobian of softmax,
+dp_k/dz_j = p_k (delta_kj - p_j):
+
+    dL/dz_j = p_j (g_j - sum_k p_k g_k)    with g = dL/dp.
+
+A loss of ``p_y`` alone has one g that is not 0, so its dL/dz is that of cross-entropy times a
+weight that the sample earns by being believed:
+
+    dL/dz = w(p_y) (p - one-hot(y)),    w(p_y) = -p_y dL/dp_y;    w = 1 for cross-entropy.
+
+The formulas below are plain arithmetic, so they also take sympy's symbols: ``symbolic_rest``
+proves their derivatives, and ``check`` holds them against the code that trains networks.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from labelnoise import noise
+from labelnoise.losses import CLL, Loss, TargetLoss
+from labelnoise.seeds import generator
+
+# --------------------------------------------------------------- formulas: L and its slope dL/dp
+
+
+def ce(p_y):
+    """Cross-entropy: L = -log p_y, dL/dp_y = -1/p_y."""
+    return -_log(p_y), -1 / p_y
+
+
+def mae(p_y):
+    """L = 2 (1 - p_y), dL/dp_y = -2. Ghosh, Kumar & Sastry, AAAI 2017."""
+    return 2 * (1 - p_y), -2 + 0 * p_y
+
+
+def gce(p_y, q):
+    """L = (1 - p_y^q)/q, dL/dp_y = -p_y^(q-1). Zhang & Sabuncu, NeurIPS 2018, eq. 6."""
+    return (1 - p_y**q) / q, -(p_y ** (q - 1))
+
+
+def sce(p_y, alpha, beta, A):
+    """L = -alpha log p_y - beta A (1 - p_y), dL/dp_y = -alpha/p_y + beta A. Wang et al. 2019."""
+    return -alpha * _log(p_y) - beta * A * (1 - p_y), -alpha / p_y + beta * A
+
+
+def cll_target(p_y, sigma):
+    """L = 1 - exp(-(1-p_y)^2 / 2 sigma^2), dL/dp_y = -(1-p_y)/sigma^2 exp(-(1-p_y)^2 / 2 sigma^2).
+
+    This and the next two: correntropy after Liu, Pokharel & Principe, IEEE TSP 2007.
+    """
+    miss = 1 - p_y
+    x = miss**2 / (2 * sigma**2)
+    return _damped(x), -miss / sigma**2 * _exp(-x)
+
+
+def cll_vector(e, sigma):
+    """L = 1 - exp(-||e||^2 / 2 sigma^2), dL/dp_k = -e_k/sigma^2 exp(-||e||^2 / 2 sigma^2).
+
+    One damping factor for the whole vector. ``e`` ``[..., K]``; returns L ``[...]``, dL/dp
+    ``[..., K]``.
+    """
+    x = (e**2).sum(axis=-1) / (2 * sigma**2)
+    return _damped(x), -e / sigma**2 * np.asarray(_exp(-x))[..., None]
+
+
+def cll_elementwise(e, sigma):
+    """L = sum_k [1 - exp(-e_k^2 / 2 sigma^2)], dL/dp_k = -e_k/sigma^2 exp(-e_k^2 / 2 sigma^2).
+
+    Every class has its own damping factor. Shapes as ``cll_vector``.
+    """
+    x = e**2 / (2 * sigma**2)
+    return _damped(x).sum(axis=-1), -e / sigma**2 * _exp(-x)
+
+
+def one_hot_wrong(form, sigma):
+    """CLL's largest value, where p is one-hot and wrong: what ``normalise=True`` divides by."""
+    x = (2 if form == "vector" else 1) / (2 * sigma**2)
+    return (2 if form == "elementwise" else 1) * _damped(x)
+
+
+OF_TARGET: dict[str, Callable] = {"CE": ce, "MAE": mae, "GCE": gce, "SCE": sce}
+CLL_FORMULAS: dict[str, Callable] = {
+    "target": cll_target,
+    "vector": cll_vector,
+    "elementwise": cll_elementwise,
+}
+
+# --------------------------------------------------------------------- values and gradients
+
+
+def value(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
+    """L(p), ``[...]``."""
+    p, y = _sample(p, y)
+    return _formula(loss)(p, y)[0]
+
+
+def dL_dp(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
+    """The partial derivatives of the formula, every p_k taken as free, ``[..., K]``."""
+    p, y = _sample(p, y)
+    return _formula(loss)(p, y)[1]
+
+
+def dL_dz(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
+    """The gradient at the logits, ``[..., K]``: p_j (g_j - sum_k p_k g_k) with g = dL/dp.
+
+    Its entries sum to 0: softmax does not see a shift of all logits.
+    """
+    return through_softmax(np.asarray(p, dtype=float), dL_dp(loss, p, y))
+
+
+def through_softmax(p: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """From dL/dp to dL/dz, both ``[..., K]``, at the softmax output ``p``."""
+    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+
+
+def weight(loss: Loss, p_y: ArrayLike) -> np.ndarray:
+    """w(p_y) = -p_y dL/dp_y, so that dL/dz = w(p_y) (p - one-hot(y)); losses of p_y alone only.
+
+    CE 1; MAE 2 p_y; GCE p_y^q; SCE alpha - beta A p_y;
+    CLL target p_y (1-p_y)/sigma^2 exp(-(1-p_y)^2 / 2 sigma^2).
+    """
+    p_y = _probability("p_y", p_y)
+    return -p_y * _target_formula(loss)(p_y)[1]
+
+
+def simplex(p_y: ArrayLike, num_classes: int, rest: str = "uniform") -> np.ndarray:
+    """Softmax outputs ``[..., K]`` with ``p_y`` in column 0, the target.
+
+    ``rest``: what remains is spread evenly over the other K-1 classes (``uniform``: the network
+    has no other favourite) or lies on a single one (``one``: it firmly believes another class).
+    These are the extremes: they have the smallest and the largest ||e|| for a given p_y.
+    """
+    K = _classes(num_classes)
+    p_y = _probability("p_y", p_y)
+    if rest not in ("uniform", "one"):
+        raise ValueError(f"rest={rest!r} is unknown; known: uniform, one")
+    p = np.zeros((*p_y.shape, K))
+    p[..., 0] = p_y
+    p[..., 1 : K if rest == "uniform" else 2] = 1 - p_y[..., None]
+    p[..., 1:] /= K - 1 if rest == "uniform" else 1
+    return p
+
+
+def steepest_in_p(sigma: float) -> float:
+    """The p_y at which |dL/dp_y| of CLL ``target`` is largest: 1 - p_y = sigma, or 1 if sigma > 1.
+
+    From d/du [u exp(-u^2 / 2 sigma^2)] = (1 - u^2/sigma^2) exp(...) with u = 1 - p_y.
+    """
+    return 1 - min(CLL(sigma).sigma, 1.0)
+
+
+def steepest_in_z(sigma: float) -> float:
+    """The p_y at which |dL/dz_y| of CLL ``target`` is largest.
+
+    |dL/dz_y| = w(p_y) (1 - p_y) = (1-u) u^2/sigma^2 exp(-u^2 / 2 sigma^2) with u = 1 - p_y. Its
+    logarithmic derivative is 0 where u^3 - u^2 - 3 sigma^2 u + 2 sigma^2 = 0; the cubic is positive
+    at u = 0, negative at u = 1, and so has one root between. It runs from u = sqrt(2) sigma for a
+    small sigma (p_y near 1) to u = 2/3 for a large one (p_y = 1/3, as for the squared error).
+    """
+    s = CLL(sigma).sigma ** 2
+    roots = np.roots([1.0, -1.0, -3 * s, 2 * s])
+    return float(next(1 - u.real for u in roots if abs(u.imag) < 1e-9 and 0 < u.real < 1))
+
+
+def pull_at_start(loss: Loss, num_classes: int) -> tuple[float, float]:
+    """|dL/dz_y| of an untrained network (p_k = 1/K), and its share of the largest there is.
+
+    The largest is taken over p_y with the rest spread evenly. A share near 0 means that what the
+    network already half believes pulls far harder than what it has yet to learn.
+    """
+    K = _classes(num_classes)
+    start = abs(dL_dz(loss, np.full(K, 1 / K)))[0]
+    largest = abs(dL_dz(loss, simplex(np.linspace(1e-6, 1 - 1e-6, 20001), K)))[:, 0].max()
+    return float(start), float(start / max(largest, start))
+
+
+# --------------------------------------------------------------------------- limits of CLL
+
+
+def mae_gap(sigma: float) -> float:
+    """How far CLL ``target`` stays from MAE, whatever its scale: the least root mean square of
+    (c CLL - (1 - p_y)) over p_y in [0, 1] and over c, relative to that of 1 - p_y. 0 would be MAE.
+
+    With f = CLL and u = 1 - p_y, the best c is <f, u>/<f, f>, which leaves
+    sqrt(1 - <f, u>^2 / (<f, f> <u, u>)).
+    """
+    u = (np.arange(10000) + 0.5) / 10000
+    f = cll_target(1 - u, CLL(sigma).sigma)[0]
+    return math.sqrt(1 - (f @ u) ** 2 / ((f @ f) * (u @ u)))
+
+
+# ----------------------------------------------------------- checks of the gradients themselves
+
+
+class Check(NamedTuple):
+    """Largest absolute differences over random samples; see ``check``."""
+
+    value: float
+    autograd: float
+    finite: float
+
+
+def check(loss: Loss, num_classes: int = 10, samples: int = 200, seed: int = 0) -> Check:
+    """Holds the closed forms against the code that trains networks, in float64.
+
+    - ``value``: L(p) of this file against the loss itself;
+    - ``autograd``: dL/dz of this file against torch's automatic differentiation of the loss;
+    - ``finite``: against central differences of the loss, [L(z + h) - L(z - h)] / 2h, h = 1e-5.
+    """
+    draw = generator(seed, "gradient-check")
+    z = 3 * torch.randn(samples, _classes(num_classes), generator=draw, dtype=torch.float64)
+    y = torch.randint(num_classes, (samples,), generator=draw)
+    p = torch.softmax(z, dim=1).numpy()
+    closed = dL_dz(loss, p, y.numpy())
+    return Check(
+        value=np.abs(value(loss, p, y.numpy()) - loss.per_sample(z, y).numpy()).max(),
+        autograd=np.abs(closed - by_autograd(loss, z, y)).max(),
+        finite=np.abs(closed - by_finite_differences(loss, z, y)).max(),
+    )
+
+
+def by_autograd(loss: Loss, z: Tensor, y: Tensor) -> np.ndarray:
+    """dL/dz of each sample from torch's automatic differentiation, ``[B, K]``."""
+    z = z.detach().clone().requires_grad_()
+    loss.per_sample(z, y).sum().backward()
+    return z.grad.numpy()
+
+
+def by_finite_differences(loss: Loss, z: Tensor, y: Tensor, h: float = 1e-5) -> np.ndarray:
+    """dL/dz of each sample from central differences, ``[B, K]``."""
+    steps = h * torch.eye(z.shape[1], dtype=z.dtype)
+    return np.stack(
+        [(loss.per_sample(z + d, y) - loss.per_sample(z - d, y)).numpy() / (2 * h) for d in steps],
+        axis=1,
+    )
+
+
+def symbolic_rest(loss: Loss, num_classes: int = 3) -> list:
+    """What sympy leaves of (closed form - derivative), for every parameter and every p at once.
+
+    Parameters, p and z are symbols. Three things are simplified: dL/dp of this file minus the
+    derivative of L, the Jacobian p_k (delta_kj - p_j) minus the derivative of softmax, and dL/dz
+    minus the chain rule. All entries are 0 if the closed forms are right.
+    """
+    import sympy  # heavy, and only for this
+
+    K = _classes(num_classes)
+    p = np.array(sympy.symbols(f"p_1:{K + 1}", positive=True), dtype=object)
+    z = sympy.symbols(f"z_1:{K + 1}", real=True)
+    numbers = {k: v for k, v in loss.settings().items() if type(v) is float}
+    symbols = {k: sympy.Symbol(k, negative=v < 0, positive=v > 0) for k, v in numbers.items()}
+    L, g = (np.asarray(f, dtype=object) for f in _formula(loss, **symbols)(p, np.array(0)))
+    softmax = [sympy.exp(a) / sum(map(sympy.exp, z)) for a in z]
+    jacobian = [[p[k] * (int(k == j) - p[j]) for j in range(K)] for k in range(K)]
+    to_z = dict(zip(p, softmax, strict=True))
+    chain = [sum(g[k] * jacobian[k][j] for k in range(K)) for j in range(K)]
+    rest = [g[k] - sympy.diff(L.item(), p[k]) for k in range(K)]
+    rest += [
+        jacobian[k][j].subs(to_z) - sympy.diff(softmax[k], z[j]) for k in range(K) for j in range(K)
+    ]
+    rest += list(through_softmax(p, g) - np.array(chain, dtype=object))
+    return [sympy.simplify(r) for r in rest]
+
+
+# ----------------------------------------------------------------------- transition matrices
+
+
+def realised_rate(T: np.ndarray, counts: ArrayLike | None = None) -> float:
+    """The share of labels that T changes: 1 - sum_i n_i T[i, i] / n, for ``counts`` n_i ``[K]`` of
+    the classes (default: all equal)."""
+    T = noise.check_matrix(T)
+    n = np.ones(len(T)) if counts is None else np.asarray(counts, dtype=float)
+    if n.shape != (len(T),) or (n < 0).any() or n.sum() <= 0:
+        raise ValueError(
+            f"counts must be {len(T)} class sizes, none negative and not all 0, got {counts!r}"
+        )
+    return float(1 - n @ np.diag(T) / n.sum())
+
+
+def confusion_ratio(T: np.ndarray) -> np.ndarray:
+    """Per true class the most frequent wrong label relative to the right one, ``[K]``:
+    max_{j != i} T[i, j] / T[i, i]. Below 1 the true class still leads (Zhou et al., ICML 2021,
+    call it clean-label dominance); 1 is the limit."""
+    T = noise.check_matrix(T)
+    off = np.where(np.eye(len(T), dtype=bool), -np.inf, T).max(axis=1)
+    return np.divide(off, np.diag(T), out=np.full(len(T), np.inf), where=np.diag(T) > 0)
+
+
+def deviations(true: np.ndarray, noisy: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """How far the realised matrix lies from T, in its own standard deviations, ``[K, K]``.
+
+    The n_i labels of class i are n_i independent draws from row T[i], so the count N_ij is
+    binomial: (N_ij - n_i T[i, j]) / sqrt(n_i T[i, j] (1 - T[i, j])). NaN where T[i, j] is 0 or 1
+    (nothing can vary) and where a class has no samples.
+    """
+    counts, n, T = _counts(true, noisy, T)
+    spread = np.sqrt(n * T * (1 - T))
+    return np.divide(counts - n * T, spread, out=np.full_like(T, np.nan), where=spread > 0)
+
+
+def chi_square(true: np.ndarray, noisy: np.ndarray, T: np.ndarray) -> tuple[float, int, float]:
+    """Pearson's test of "the flips follow T": (statistic, degrees of freedom, p-value).
+
+    sum_ij (N_ij - n_i T[i, j])^2 / (n_i T[i, j]) over the cells with T[i, j] > 0; a row with m such
+    cells has m - 1 degrees of freedom. A flip that T forbids gives (inf, ..., 0).
+    """
+    counts, n, T = _counts(true, noisy, T)
+    possible = (T > 0) & (n > 0)
+    dof = int((possible.sum(axis=1) - 1).clip(min=0).sum())
+    if counts[~possible].any():
+        return math.inf, dof, 0.0
+    expected = np.where(possible, n * T, 1.0)
+    statistic = float(np.where(possible, (counts - n * T) ** 2 / expected, 0.0).sum())
+    if dof == 0:
+        return statistic, 0, 1.0
+    halves = torch.tensor([dof / 2, statistic / 2], dtype=torch.float64)
+    return statistic, dof, float(torch.special.gammaincc(halves[0], halves[1]))
+
+
+# ---------------------------------------------------------------------------------- inner parts
+
+
+def _formula(loss: Loss, **symbols: object) -> Callable:
+    """(p, y) -> (L, dL/dp) of ``loss``; ``symbols`` stand in for its parameters."""
+    settings = {**loss.settings(), **symbols}
+    if isinstance(loss, CLL):
+        form, sigma = settings["form"], settings["sigma"]
+        scale = one_hot_wrong(form, sigma) if settings["normalise"] else 1
+        if form != "target":
+            return lambda p, y: tuple(
+                f / scale for f in CLL_FORMULAS[form](_one_hot(y, p.shape[-1]) - p, sigma)
+            )
+    of_p_y = _target_formula(loss, **symbols)
+
+    def formula(p, y):
+        L, slope = of_p_y(np.take_along_axis(p, y[..., None], axis=-1)[..., 0])
+        return L, _one_hot(y, p.shape[-1]) * np.asarray(slope)[..., None]
+
+    return formula
+
+
+def _target_formula(loss: Loss, **symbols: object) -> Callable:
+    """p_y -> (L, dL/dp_y) of a loss that sees nothing but p_y."""
+    settings = {**loss.settings(), **symbols}
+    if isinstance(loss, CLL) and loss.form == "target":
+        sigma = settings["sigma"]
+        scale = one_hot_wrong("target", sigma) if settings["normalise"] else 1
+        return lambda p_y: tuple(f / scale for f in cll_target(p_y, sigma))
+    name = type(loss).__name__
+    if name in OF_TARGET:
+        return lambda p_y: OF_TARGET[name](p_y, **settings)
+    if isinstance(loss, CLL):
+        raise ValueError(f"CLL({loss.form}) sees all of p: it has no weight of p_y alone")
+    known = ", ".join([*OF_TARGET, "CLL"])
+    kind = "loss of p_y" if isinstance(loss, TargetLoss) else "loss"
+    raise ValueError(f"{kind} {name} has no closed form here; known: {known}")
+
+
+def _sample(p: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    p = _probability("p", p)
+    if p.ndim == 0 or p.shape[-1] < 2:
+        raise ValueError(f"p must have the shape [..., K] with K >= 2, got {p.shape}")
+    if (worst := np.abs(p.sum(axis=-1) - 1).max(initial=0)) > 1e-6:
+        raise ValueError(f"p must sum to 1 over its last axis; it is off by up to {worst:g}")
+    y = np.asarray(y)
+    if not np.issubdtype(y.dtype, np.integer) or (len(y.shape) and y.shape != p.shape[:-1]):
+        raise ValueError(f"y must be an integer, or integers of shape {p.shape[:-1]}, got {y!r}")
+    if y.size and (y.min() < 0 or y.max() >= p.shape[-1]):
+        raise ValueError(f"y must lie in 0..{p.shape[-1] - 1}, got {y.min()}..{y.max()}")
+    return p, np.broadcast_to(y, p.shape[:-1])
+
+
+def _probability(name: str, p: ArrayLike) -> np.ndarray:
+    p = np.asarray(p, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"{name} must lie in [0, 1], got {p.min()} to {p.max()}")
+    return p
+
+
+def _classes(num_classes: int) -> int:
+    return len(noise.symmetric(num_classes, 0.0))  # refuses what is not an integer above 1
+
+
+def _counts(true: np.ndarray, noisy: np.ndarray, T: np.ndarray):
+    """Counts ``[K, K]``, class sizes ``[K, 1]``, and the checked T."""
+    T = noise.check_matrix(T)
+    share = noise.realised(true, noisy, len(T))  # checks the labels
+    n = np.bincount(true, minlength=len(T))[:, None].astype(float)
+    return np.rint(np.nan_to_num(share) * n), n, T
+
+
+def _one_hot(y: np.ndarray, num_classes: int) -> np.ndarray:
+    return (np.arange(num_classes) == y[..., None]).astype(int)
+
+
+def _exp(x):
+    return _apply("exp", x)
+
+
+def _log(x):
+    return _apply("log", x)
+
+
+def _damped(x):
+    """1 - exp(-x), with all digits where x is small."""
+    return 1 - _exp(-x) if _symbolic(x) else -np.expm1(-x)
+
+
+def _apply(name: str, x):
+    """exp or log, of numbers and of sympy's symbols alike."""
+    if not _symbolic(x):
+        return getattr(np, name)(x)
+    import sympy
+
+    return np.frompyfunc(getattr(sympy, name), 1, 1)(x)
+
+
+def _symbolic(x) -> bool:
+    return np.asarray(x).dtype == object
