@@ -110,6 +110,7 @@ def execute(source: Path, target: Path, parameters: dict) -> None:
             kernel_name="python3",
             progress_bar=sys.stderr.isatty(),
             log_output=False,
+            extra_arguments=["--log-level=CRITICAL"],  # else every kernel warns about its transport
         )
         write_atomically(target, partial.read_bytes())
 

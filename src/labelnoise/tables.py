@@ -81,7 +81,7 @@ def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
 def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
     cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
-    table = pd.DataFrame(cells).pivot_table(
+    table = pd.DataFrame(cells, columns=["sigma", "form", "last"]).pivot_table(
         index="sigma", columns="form", values="last", aggfunc="first"
     )
     return table.reindex(columns=[f for f in CLL_FORMS if f in table.columns]).fillna(MISSING)
@@ -116,7 +116,7 @@ def fit_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The noisy-validation runs that choose CLL's form and sigma, the choice marked. The test
     accuracy stands beside it to be read, and has no part in the choice."""
-    chosen = stats.choose_cll(outcomes)
+    chosen = stats.choose_cll(outcomes) if outcomes else None
     rows = []
     for o in outcomes:
         accuracy, error = stats.last_val_accuracy(o)
@@ -128,7 +128,8 @@ def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 "test, last epoch": number(o.last),
             }
         )
-    return pd.DataFrame(rows).set_index("candidate")
+    columns = ["candidate", "noisy validation", "chosen", "test, last epoch"]
+    return pd.DataFrame(rows, columns=columns).set_index("candidate")
 
 
 def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:

