@@ -44,7 +44,7 @@ $(STAMP):
 	    echo "The last install did not finish: starting over."; \
 	    find .venv -mindepth 1 ! -name .unfinished -delete; \
 	fi
-	@echo "Installing requirements.lock into .venv: some minutes and 1.6 GB of disk, or about 7 GB"
+	@echo "Installing requirements.lock into .venv: some minutes and 1.6 GB of disk, or 5.3 GB"
 	@echo "where pip picks the CUDA build of torch, as it does by default on Linux."
 	@mkdir -p .venv && touch .venv/.unfinished && rm -f .venv/.made-from-*
 	@[ -x $(PY) ] || $(PYTHON) -m venv .venv

@@ -98,9 +98,8 @@ def test_pooling_first_gives_exactly_what_relu_first_gives():
     """Public code has ReLU before the pooling; values and gradients are the same to the bit."""
     ours = models.build("cnn4", (1, 12, 12), 10, 0)
     order = list(ours)
-    for i, layer in enumerate(order):
-        if isinstance(layer, nn.MaxPool2d):
-            order[i], order[i + 1] = order[i + 1], order[i]
+    for i in [i for i, layer in enumerate(ours) if isinstance(layer, nn.MaxPool2d)]:
+        order[i], order[i + 1] = order[i + 1], order[i]
     assert [type(m) for m in order] != [type(m) for m in ours]
     published = nn.Sequential(*order)
     images = torch.randn(16, 1, 12, 12, generator=torch.Generator().manual_seed(0))

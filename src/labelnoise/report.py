@@ -107,5 +107,22 @@ def as_html(sections: list[tuple], directory: Path) -> str:
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
 
 
+def headline_markdown(committed: list[Outcome]) -> str:
+    """The headline table as README.md shows it."""
+    table = tables.accuracy_table(experiments.headline(), committed, claims.PAPER_COLUMN)
+    return table.drop(columns="source").to_markdown()
+
+
+def update_readme(readme: Path) -> None:
+    """Puts the headline table of the committed records between the two marks of ``readme``."""
+    begin, end = "<!-- headline -->", "<!-- /headline -->"
+    text = readme.read_text()
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"{readme} must hold {begin} and {end} once each")
+    table = headline_markdown(sweep(experiments.headline(), "replay"))
+    before, after = text.partition(begin)[0], text.partition(end)[2]
+    write_atomically(readme, f"{before}{begin}\n{table}\n{end}{after}")
+
+
 def present_figures(directory: Path) -> list[tuple[str, str]]:
     return [f for f in FIGURES if (directory / "figures" / f"{f[0]}.png").exists()]

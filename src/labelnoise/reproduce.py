@@ -117,7 +117,8 @@ def execute(source: Path, target: Path, parameters: dict) -> None:
 
 def publish() -> None:
     """For maintainers: executes the notebooks on ``results/`` alone and commits nothing: it
-    refreshes ``notebooks/``, ``figures/`` and ``tables/`` in the working tree."""
+    refreshes ``notebooks/``, ``figures/``, ``tables/`` and the README's table in the working
+    tree."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         os.environ["LABELNOISE_OUT"] = str(fresh)
@@ -128,6 +129,7 @@ def publish() -> None:
         for kind in ("figures", "tables"):
             shutil.rmtree(ROOT / kind, ignore_errors=True)
             shutil.copytree(fresh / kind, ROOT / kind)
+    report.update_readme(ROOT / "README.md")
 
 
 def stripped(path: Path) -> str:

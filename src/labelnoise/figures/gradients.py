@@ -219,18 +219,20 @@ def training_table(
     rows = []
     for name, group in by_label(outcomes).items():
         for epoch in epochs:
-            seen = [
-                at(o, epoch) for o in group if epoch <= len(o.record["curves"]["gradient_share"])
-            ]
+            seen = [found for o in group if (found := at(o, epoch)) is not None]
             share, ratio, norm = zip(*seen, strict=True) if seen else ((), (), ())
             row = (name, epoch, spread(share, 1), spread(ratio, 2), spread(norm, 3), len(seen))
             rows.append(row)
     return pd.DataFrame(rows, columns=columns).set_index(["loss", "epoch"])
 
 
-def at(outcome: Outcome, epoch: int) -> tuple[float, float, float]:
-    """(share, wrong : right, norm) of ``training_table`` for one run."""
+def at(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
+    """(share, wrong : right, norm) of ``training_table`` for one run; None if the run has no such
+    epoch, or diverged in it."""
     curves, rate = outcome.record["curves"], outcome.record["result"]["noise_rate"]
+    measured = len(curves["gradient_share"])
+    if not 1 <= epoch <= measured or curves["gradient_share"][epoch - 1] is None:
+        return None
     share, norm = curves["gradient_share"][epoch - 1], curves["gradient_norm"][epoch - 1]
     return share, share / rate / ((100 - share) / (100 - rate)), norm
 

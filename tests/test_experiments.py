@@ -1,0 +1,349 @@
+"""A run is plain data with a stable key, and whatever is wrong with it is refused when it is made."""
+
+import copy
+import hashlib
+import json
+import math
+
+import pytest
+
+from labelnoise import data, experiments, losses, noise
+from labelnoise.experiments import GRIDS, MNIST_PROTOCOL, PROFILES, Run, noisy, profile_runs
+
+# The headline, as DESIGN 7 and the ALFs protocol have it. Committed records lie under its keys.
+HEADLINE = {
+    "dataset": "mnist",
+    "noise": {"kind": "symmetric", "rate": 0.6, "keep_true": False, "exact": False},
+    "loss": {"name": "CE", "parameters": {}},
+    "model": "cnn4",
+    "protocol": {
+        "optimizer": "sgd",
+        "epochs": 50,
+        "batch": 128,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.001,
+        "schedule": "cosine",
+        "clip_norm": 5.0,
+    },
+    "seed": 0,
+    "val_fraction": 0.0,
+    "probe": ["gradient"],
+    "subset": None,
+}
+CLL_TARGET_1 = {
+    "name": "CLL",
+    "parameters": {"sigma": 1.0, "form": "target", "normalise": False},
+}
+CE = {"name": "CE", "parameters": {}}
+
+
+def run(**changes: object) -> Run:
+    setting = {
+        "dataset": "digits",
+        "noise": noisy("symmetric", 0.6),
+        "loss": CE,
+        "model": "mlp",
+        "protocol": MNIST_PROTOCOL,
+        **changes,
+    }
+    return Run(**setting)
+
+
+# ------------------------------------------------------------------------------- config and key
+
+
+def test_the_headline_is_what_the_papers_and_the_design_say():
+    ce, cll = (r.config for r in experiments.headline(seeds=[0]))
+    assert ce == HEADLINE
+    assert cll == {**HEADLINE, "loss": CLL_TARGET_1}
+
+
+def test_keys_never_change():
+    assert [r.key for r in experiments.headline(seeds=[0])] == [
+        "b54465f382997a04",
+        "1dd408716c2b76e0",
+    ]
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_key_is_the_hash_of_the_canonical_config(grid):
+    for r in GRIDS[grid]():
+        config = r.config
+        assert json.loads(json.dumps(config, allow_nan=False)) == config
+        canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+        assert r.key == hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        reordered = dict(reversed(config.items()))
+        assert experiments.config_key(reordered) == r.key
+
+
+def test_a_config_makes_its_run_again():
+    for grid in GRIDS.values():
+        for r in grid():
+            assert Run(**r.config).config == r.config
+
+
+def test_the_config_says_nothing_about_the_machine():
+    words = ("device", "thread", "precision", "torch", "path", "commit", "version")
+    assert not [w for w in words if w in json.dumps(HEADLINE)]
+    assert set(HEADLINE) == set(run().config)
+
+
+def test_spelling_a_default_out_does_not_make_another_run():
+    short = run(loss={"name": "CLL", "parameters": {"sigma": 1}})
+    assert run(loss=CLL_TARGET_1).key == short.key
+    assert run(loss={"name": "CE"}).key == run(loss=CE).key
+    assert run(loss={"name": "GCE"}).key == run(loss={"name": "GCE", "parameters": {"q": 0.7}}).key
+    assert run(noise=noisy("symmetric", 0.6, keep_true=False, exact=False)).key == run().key
+    assert run(seed=0, val_fraction=0, probe=[], subset=None).key == run().key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"subset": 100},
+        {"val_fraction": 0.1},
+        {"probe": ("gradient",)},
+        {"model": "cnn4"},
+        {"dataset": "mnist"},
+        {"noise": noisy("symmetric", 0.5)},
+        {"noise": noisy("symmetric", 0.6, keep_true=True)},
+        {"noise": noisy("symmetric", 0.6, exact=True)},
+        {"noise": noisy("clean")},
+        {"loss": {"name": "GCE"}},
+        {"loss": {"name": "GCE", "parameters": {"q": 0.6}}},
+        {"protocol": {**MNIST_PROTOCOL, "epochs": 49}},
+        {"protocol": {**MNIST_PROTOCOL, "lr": 0.02}},
+    ],
+    ids=str,
+)
+def test_whatever_changes_the_training_changes_the_key(changes):
+    baseline = run(loss={"name": "GCE"}) if changes.get("loss", {}).get("parameters") else run()
+    assert run(**changes).key != baseline.key
+
+
+@pytest.mark.xfail(strict=True, reason="numbers are not brought to float before the key is made")
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"noise": noisy("symmetric", 1)}, {"noise": noisy("symmetric", 1.0)}),
+        (
+            {"protocol": {**MNIST_PROTOCOL, "lr": 1, "clip_norm": 5}},
+            {"protocol": {**MNIST_PROTOCOL, "lr": 1.0, "clip_norm": 5.0}},
+        ),
+    ],
+    ids=["rate", "protocol"],
+)
+def test_one_and_one_point_zero_are_the_same_run(a, b):
+    assert run(**a).key == run(**b).key
+
+
+@pytest.mark.xfail(strict=True, reason="Run keeps the caller's dicts instead of copies")
+def test_a_run_does_not_change_with_the_dicts_that_made_it():
+    setting, protocol = noisy("symmetric", 0.6), dict(MNIST_PROTOCOL)
+    r = run(noise=setting, protocol=protocol)
+    before = copy.deepcopy(r.config)
+    setting["rate"], protocol["lr"] = 7, -1
+    assert r.config == before
+
+
+def test_labels_name_the_loss_as_tables_print_it():
+    assert run().label == "CE"
+    assert run(loss=CLL_TARGET_1).label == "CLL(target, sigma 1)"
+    parameters = {"sigma": 0.5, "form": "vector", "normalise": True}
+    assert run(loss={"name": "CLL", "parameters": parameters}).label == (
+        "CLL(vector, sigma 0.5, normalised)"
+    )
+
+
+# ------------------------------------------------------------------------------------- bad input
+
+
+def protocol(**changes: object) -> dict:
+    return {"protocol": {**MNIST_PROTOCOL, **changes}}
+
+
+def without(name: str) -> dict:
+    return {"protocol": {k: v for k, v in MNIST_PROTOCOL.items() if k != name}}
+
+
+SYMMETRIC = noisy("symmetric", 0.6)
+REFUSED = {
+    "dataset": ({"dataset": "svhn"}, r"dataset 'svhn' is unknown; known: mnist, fashion_mnist"),
+    "dataset of text": ({"dataset": "mr"}, r"dataset 'mr' is unknown"),
+    "model": ({"model": "vit"}, r"model 'vit' is unknown; known: cnn4, mlp"),
+    "loss": ({"loss": {"name": "CLLL"}}, r"loss 'CLLL' is unknown; known: CE, MAE"),
+    "loss parameter": (
+        {"loss": {"name": "GCE", "parameters": {"sigma": 1}}},
+        r"loss GCE: .*'sigma'",
+    ),
+    "sigma": ({"loss": {"name": "CLL", "parameters": {"sigma": 0}}}, r"sigma=0 must be"),
+    "no sigma": ({"loss": {"name": "CLL"}}, r"loss CLL: .*sigma"),
+    "probe": ({"probe": ("hessian",)}, r"probe 'hessian' is unknown; known: gradient"),
+    "seed": ({"seed": -1}, r"seed=-1 must be an integer of at least 0"),
+    "seed float": ({"seed": 0.0}, r"seed=0\.0 must be an integer"),
+    "seed bool": ({"seed": True}, r"seed=True must be an integer"),
+    "subset": ({"subset": 1}, r"subset=1 must be an integer of at least 2"),
+    "subset float": ({"subset": 100.0}, r"subset=100\.0 must be an integer"),
+    "val 1": ({"val_fraction": 1}, r"val_fraction=1 must lie in \[0, 1\)"),
+    "val -": ({"val_fraction": -0.1}, r"val_fraction=-0\.1 must lie"),
+    "val nan": ({"val_fraction": math.nan}, r"val_fraction=nan must lie"),
+    "rate": ({"noise": {**SYMMETRIC, "rate": 1.2}}, r"rate=1\.2 must be a number in \[0, 1\]"),
+    "rate percent": ({"noise": {**SYMMETRIC, "rate": 60}}, r"rate=60 must be .* 0\.6 for 60 %"),
+    "rate text": ({"noise": {**SYMMETRIC, "rate": "0.6"}}, r"rate='0\.6' must be a number"),
+    "rate nan": ({"noise": {**SYMMETRIC, "rate": math.nan}}, r"rate=nan must be"),
+    "instance rate": ({"noise": {"kind": "instance", "rate": -1}}, r"rate=-1 must be"),
+    "noise kind": ({"noise": {"kind": "uniform"}}, r"noise kind 'uniform' is unknown; known: clea"),
+    "noise empty": ({"noise": {}}, r"noise=\{\} must spell out its kind and every option"),
+    "noise option": ({"noise": {**SYMMETRIC, "seed": 3}}, r"no option \['seed'\]; it has \['exa"),
+    "noise not spelt out": (
+        {"noise": {"kind": "symmetric", "rate": 0.6}},
+        r"must spell out .* experiments\.noisy\(kind, rate, \.\.\.\)",
+    ),
+    "clean with a rate": ({"noise": {"kind": "clean", "rate": 0.1}}, r"must spell out"),
+    "no asymmetric map": ({"noise": noisy("asymmetric", 0.4)}, r"dataset='digits' has no asymm"),
+    "classes": ({"noise": noisy("dmi", 0.4)}, r"is for 2 classes; digits has 10"),
+    "human elsewhere": ({"noise": noisy("human")}, r"exist for cifar10 only, not 'digits'"),
+    "human set": (
+        {"dataset": "cifar10", "noise": noisy("human", set="worst")},
+        r"human label set 'worst' is unknown; known: aggre_label",
+    ),
+    "epochs 0": (protocol(epochs=0), r"epochs=0 must be an integer of at least 1"),
+    "epochs float": (protocol(epochs=50.0), r"epochs=50\.0 must be an integer"),
+    "batch 1": (protocol(batch=1), r"batch=1 must be an integer of at least 2"),
+    "lr 0": (protocol(lr=0), r"lr=0 must be a number above 0"),
+    "lr nan": (protocol(lr=math.nan), r"lr=nan must be"),
+    "lr text": (protocol(lr="0.01"), r"lr='0\.01' must be"),
+    "lr bool": (protocol(lr=True), r"lr=True must be"),
+    "clip": (protocol(clip_norm=-5), r"clip_norm=-5 must be"),
+    "momentum": (protocol(momentum=1), r"momentum=1 must lie in \[0, 1\)"),
+    "decay": (protocol(weight_decay=-1e-3), r"weight_decay=-0\.001 must lie in \[0, 1\)"),
+    "optimizer": (protocol(optimizer="adam"), r"optimizer 'adam' is unknown; known: sgd"),
+    "schedule": (protocol(schedule="step"), r"schedule 'step' is unknown; known: cosine"),
+    "setting missing": (without("lr"), r"protocol must have exactly the keys .*, got .*'batch'"),
+    "setting unknown": (protocol(nesterov=True), r"protocol must have exactly .* got .*'nesterov'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_mistake_is_refused_before_any_training_by_name_and_value(case):
+    changes, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message):
+        run(**changes)
+
+
+LOOSE = {
+    "rate bool": ({"noise": {**SYMMETRIC, "rate": True}}, "rate=True"),
+    "exact text": ({"noise": {**SYMMETRIC, "exact": "no"}}, "exact='no'"),
+    "keep_true 1": ({"noise": {**SYMMETRIC, "keep_true": 1}}, "keep_true=1"),
+    "noise none": ({"noise": None}, "noise=None"),
+    "loss without a name": ({"loss": {}}, "name"),
+    "loss misspelt": ({"loss": {"name": "GCE", "params": {"q": 0.3}}}, "params"),
+    "reduction": ({"loss": {"name": "CE", "parameters": {"reduction": "sum"}}}, "reduction"),
+    "lr inf": (protocol(lr=math.inf), "lr=inf"),
+    "momentum text": (protocol(momentum="0.9"), "momentum='0.9'"),
+    "momentum bool": (protocol(momentum=False), "momentum=False"),
+    "val text": ({"val_fraction": "0.1"}, "val_fraction='0.1'"),
+    "cifar10 pattern": ({"noise": noisy("dmi", 0.4, pattern="cifar10-dependent")}, "cifar10"),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="accepted as another training, or an error without a name")
+@pytest.mark.parametrize("case", LOOSE)
+def test_a_mistake_of_type_or_spelling_is_refused_by_name(case):
+    changes, message = LOOSE[case]
+    with pytest.raises(ValueError, match=message):
+        run(**changes).key  # noqa: B018 (an infinite lr is found no sooner)
+
+
+def test_noisy_spells_every_option_out():
+    assert noisy("symmetric", 0.2) == {
+        "kind": "symmetric",
+        "rate": 0.2,
+        "keep_true": False,
+        "exact": False,
+    }
+    assert noisy("clean") == {"kind": "clean"}
+    assert noisy("instance", 0.3) == {"kind": "instance", "rate": 0.3}
+    assert noisy("human") == {"kind": "human", "set": "worse_label"}
+    assert {noisy(kind, 0.1)["kind"] for kind in experiments.NOISE_KINDS} == set(
+        experiments.NOISE_KINDS
+    )
+
+
+def test_every_noise_setting_finds_its_matrix():
+    cases = {
+        "clean": noise.symmetric(10, 0),
+        "symmetric": noise.symmetric(10, 0.3),
+        "asymmetric": noise.asymmetric("cifar10", 0.3),
+        "pairflip": noise.pairflip(10, 0.3),
+        "dmi": noise.dmi("independent", 0.3),
+    }
+    for kind, T in cases.items():
+        got = experiments.transition_matrix("cifar10", noisy(kind, 0.3))
+        assert (got == T).all(), kind
+    keeping = experiments.transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
+    assert (keeping == noise.symmetric(10, 0.3, keep_true=True)).all()
+    assert experiments.transition_matrix("cifar10", noisy("instance", 0.3)) is None
+    assert experiments.transition_matrix("cifar10", noisy("human")) is None
+
+
+# ----------------------------------------------------------------------------- grids and profiles
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_no_grid_asks_for_a_run_twice(grid):
+    keys = [r.key for r in GRIDS[grid]()]
+    assert keys
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_profile_trains_a_run_twice(profile):
+    keys = [r.key for r in profile_runs(profile)]
+    assert len(keys) == len(set(keys))
+
+
+def test_profiles_hold_what_the_design_says():
+    assert profile_runs("replay") == []
+    assert [r.key for r in profile_runs("headline")] == [
+        r.key for r in experiments.headline(seeds=[0])
+    ]
+    assert {r.dataset for r in profile_runs("smoke")} == {"digits"}
+    gpu = {r.key for r in profile_runs("gpu")}
+    assert gpu >= {r.key for r in [*experiments.headline(), *experiments.robust_losses()]}
+    assert {"replay", "smoke", "headline", "gpu"} <= set(PROFILES)
+
+
+def test_comparisons_share_seeds_and_so_the_flips():
+    by_loss = {}
+    for r in [*experiments.headline(), *experiments.robust_losses()]:
+        by_loss.setdefault(r.label, []).append((r.seed, str(r.noise), r.model, str(r.protocol)))
+    assert len(by_loss) == 5
+    assert len({tuple(settings) for settings in by_loss.values()}) == 1
+
+
+def test_candidates_of_cll_are_chosen_without_test_data_or_wide_kernels():
+    for r in experiments.cll_choice():
+        assert r.val_fraction == 0.1
+        assert r.loss["parameters"]["sigma"] <= 1
+        assert r.protocol == MNIST_PROTOCOL
+    assert len({r.label for r in experiments.cll_choice()}) == len(experiments.CLL_CANDIDATES)
+
+
+def test_every_published_loss_of_a_grid_has_its_published_parameters():
+    for name, entry in losses.PUBLISHED["mnist"].items():
+        built = losses.build(name, **experiments.published("mnist", name)["parameters"])
+        assert entry["parameters"].items() <= built.settings().items()
+
+
+def test_an_unknown_profile_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"profile 'fast' is unknown; known: .*replay.*headline"):
+        profile_runs("fast")
+
+
+def test_every_data_set_with_images_can_be_asked_for():
+    for name, info in data.INFO.items():
+        if info.shape:
+            assert run(dataset=name, noise=noisy("clean")).config["dataset"] == name

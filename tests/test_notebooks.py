@@ -1,0 +1,71 @@
+"""The committed notebooks: readable, parameterised, and held to their records by nbval."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from labelnoise import experiments, report
+from labelnoise.ledger import ROOT
+from labelnoise.sweep import sweep
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric", "10_claims"]
+
+
+def test_the_notebooks_of_the_tutorial_are_there():
+    assert [path.stem for path in NOTEBOOKS] == NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebook_is_executed_readable_and_clean(path):
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    text = [cell for cell in book.cells if cell.cell_type == "markdown"]
+    assert [c for c in code if "parameters" in c.metadata.get("tags", [])] == [code[0]]
+    assert not any("injected-parameters" in c.metadata.get("tags", []) for c in code)
+    assert book.metadata.kernelspec.name == "python3"
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [out for cell in code for out in cell.outputs]
+    assert outputs, "no outputs: nobody can read it as a tutorial"
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert max(len(cell.source.splitlines()) for cell in code) <= 15
+    assert len(text) >= 0.6 * len(code)
+    assert "@@" not in path.read_text()
+    assert str(ROOT) not in path.read_text()
+
+
+def test_readme_shows_the_headline_table_of_the_records():
+    committed = sweep(experiments.headline(), "replay")
+    assert report.headline_markdown(committed) in (ROOT / "README.md").read_text()
+
+
+def nbval(path, out) -> subprocess.CompletedProcess:
+    options = ["--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    command = [sys.executable, "-m", "pytest", *options, "--rootdir", path.parent, path]
+    environment = {**os.environ, "LABELNOISE_OUT": str(out)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_nbval_catches_one_altered_number(tmp_path):
+    source = json.loads((ROOT / "notebooks" / "10_claims.ipynb").read_text())
+    sound, altered = tmp_path / "sound.ipynb", tmp_path / "altered.ipynb"
+    sound.write_text(json.dumps(source))
+    changed = 0
+    for cell in source["cells"]:
+        for output in cell.get("outputs", []):
+            for form, lines in output.get("data", {}).items():
+                joined = "".join(lines)
+                if "96.81" in joined:
+                    output["data"][form] = joined.replace("96.81", "96.82")
+                    changed += 1
+    assert changed, "the notebook prints no number to alter"
+    altered.write_text(json.dumps(source))
+    assert nbval(sound, tmp_path / "a").returncode == 0
+    caught = nbval(altered, tmp_path / "b")
+    assert caught.returncode == 1
+    assert "96.82" in caught.stdout

@@ -1,0 +1,131 @@
+"""Tables and figures show the records' own numbers, say what is missing, and give equal bytes."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import pytest
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+from labelnoise import experiments, figures, tables
+from labelnoise.figures import training
+from labelnoise.sweep import Outcome
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def outcome(run, last: float, *, best: float = 99.0, diverged_at=None, source="committed"):
+    result = {"last": last, "best": best, "diverged_at": diverged_at, "val_chosen": 97.5,
+              "fit_clean": 90.0, "fit_wrong": 5.0, "fit_true": 85.0}  # fmt: skip
+    names = ("test_accuracy", "fit_wrong", "fit_true", "gradient_norm", "val_accuracy")
+    curves = {name: [50.0, 60.0, last or 0.0] for name in names}
+    return Outcome(run, {"result": result, "curves": curves}, source)
+
+
+def test_table_shows_mean_spread_interval_and_source():
+    runs = [r for r in experiments.headline([0, 1, 2]) if r.loss["name"] == "CE"]
+    found = [outcome(r, last) for r, last in zip(runs, (49.0, 50.0, 51.0), strict=True)]
+    found[2] = outcome(runs[2], 51.0, source="here")
+    row = tables.accuracy_table(runs, found, {"CE": "53.38"}).loc["CE"]
+    assert row["last epoch"] == "50.00 ± 1.00"
+    assert row["95 % interval"] == "[47.52, 52.48]"
+    assert row["source"] == "2 committed, 1 here"
+    assert row["paper"] == "53.38"
+
+
+def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
+    runs = experiments.headline([0])
+    found = [outcome(runs[0], 49.0)]
+    table = tables.accuracy_table(runs, found)
+    assert table.loc[experiments.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
+    assert table.loc[experiments.loss_label(experiments.CLL), "source"] == "not yet run"
+    assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
+
+
+def test_a_diverged_run_is_counted_and_not_averaged():
+    runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
+    found = [outcome(runs[0], 49.0), outcome(runs[1], None, diverged_at=3)]
+    row = tables.accuracy_table(runs, found).loc["CE"]
+    assert row["last epoch"] == "49.00"
+    assert row["seeds"] == "2 (1 diverged)"
+
+
+def test_bandwidth_table_is_sigma_by_form():
+    grid = [r for r in experiments.cll_map() if r.loss["name"] == "CLL"]
+    found = [outcome(r, 10 * i) for i, r in enumerate(grid)]
+    table = tables.bandwidth_table(found)
+    assert list(table.index) == sorted(experiments.CLL_SIGMAS)
+    assert list(table.columns) == list(experiments.CLL_FORMS)
+    assert table.loc[1.0, "vector"] == "100.00"
+
+
+def test_protocol_rows_keep_the_rules_apart():
+    runs = [*experiments.ce_protocols(), *experiments.headline([0])]
+    rows = tables.protocol_rows([outcome(r, 50.0) for r in runs])
+    assert rows["CE, cnn4"] == {"last epoch": 50.0, "noisy validation": 97.5, "best epoch": 99.0}
+    assert rows["CE, cnn4, true label kept"]["noisy validation"] is None
+    assert list(rows)[-1] == "CLL, cnn4"
+
+
+def test_curves_are_drawn_from_the_records():
+    runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
+    found = [outcome(runs[0], 40.0), outcome(runs[1], 60.0)]
+    ax = training.learning_curves(found, {"paper": (96.81, "CLL")}).axes[0]
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert [50, 60, 40] in lines
+    assert [50, 60, 60] in lines
+    assert [50, 60, 50] in lines  # the mean
+    assert [96.81, 96.81] in lines
+    assert ax.get_xlabel() == "epoch"
+    assert "%" in ax.get_ylabel()
+
+
+def test_map_draws_every_point_of_both_networks():
+    grid = [*experiments.cll_map(), *experiments.cll_points()]
+    mlp, cnn, references = tables.split_map([outcome(r, 90.0) for r in grid])
+    figure = training.cll_map(mlp, cnn, references, 96.81)
+    points = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 6]
+    assert len(points) == 3
+    assert set(references) == {"CE", "MAE", "GCE"}
+    assert list(figure.axes[1].lines[0].get_xdata()) == [0.2, 0.3, 0.5, 1.0]
+
+
+def test_protocol_bars_have_the_height_of_their_number():
+    rows = {"CE": {"last epoch": 49.3, "noisy validation": None, "best epoch": 96.9}}
+    ax = training.protocol_bars(rows, {"CE if points": 53.38}).axes[0]
+    assert [round(bar.get_width(), 1) for bar in ax.patches][::2] == [49.3, 96.9]
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELNOISE_OUT", str(tmp_path))
+    written = []
+    for _ in range(2):
+        figures.style()
+        rows = {"CE": {"last epoch": 49.3, "noisy validation": 96.0, "best epoch": 96.9}}
+        figures.save(training.protocol_bars(rows, {"CE if points": 53.38}), "test")
+        files = [tmp_path / "figures" / f"test.{kind}" for kind in ("pdf", "png")]
+        written.append([path.read_bytes() for path in files])
+    assert written[0] == written[1]
+
+
+def test_saved_table_is_csv_and_latex(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELNOISE_OUT", str(tmp_path))
+    runs = experiments.headline([0])
+    tables.save(tables.accuracy_table(runs, [outcome(runs[0], 49.0)]), "test")
+    assert "49.00" in (tmp_path / "tables" / "test.csv").read_text()
+    assert r"\begin{tabular}" in (tmp_path / "tables" / "test.tex").read_text()
+
+
+def test_training_needs_no_notebook_and_no_statistics_packages():
+    code = ("import sys, labelnoise.sweep; "
+            "print([m for m in ('scipy', 'pandas', 'sklearn', 'papermill', 'IPython') "
+            "if m in sys.modules])")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
