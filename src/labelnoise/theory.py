@@ -99,7 +99,7 @@ CLL_FORMULAS: dict[str, Callable] = {
 
 
 def value(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
-    """L(p), ``[...]``."""
+    """L(p), ``[...]``. CE, GCE and SCE need p_y > 0 here and below; CLL and MAE do not."""
     p, y = _sample(p, y)
     return _formula(loss)(p, y)[0]
 
@@ -180,8 +180,42 @@ def pull_at_start(loss: Loss, num_classes: int) -> tuple[float, float]:
     """
     K = _classes(num_classes)
     start = abs(dL_dz(loss, np.full(K, 1 / K)))[0]
-    largest = abs(dL_dz(loss, simplex(np.linspace(1e-6, 1 - 1e-6, 20001), K)))[:, 0].max()
+    largest = abs(dL_dz(loss, simplex(np.linspace(1e-6, 1 - 1e-6, 4001), K)))[:, 0].max()
     return float(start), float(start / max(largest, start))
+
+
+class Rest(NamedTuple):
+    """Where a loss comes to rest under noise; see ``at_rest``."""
+
+    belief: float
+    right: float
+    wrong: float
+    mean: float
+    share: float | None
+
+
+def at_rest(loss: Loss, num_classes: int, rate: float) -> Rest:
+    """The best output for a group of look-alikes whose labels carry symmetric noise, and what
+    still pulls there: the situation of a network that has learnt the classes and memorised nothing.
+
+    A share 1 - rate of the group has the right label, and rate/(K-1) each wrong one. Among the
+    outputs with ``belief`` in the true class and the rest spread evenly, the one with the least
+    mean loss (on a grid of 1/20000) is kept. There ``right`` and ``wrong`` are ||dL/dz|| of one
+    sample of either kind, ``mean`` that of all, and ``share`` the percent of it that comes from
+    wrong labels (None where nothing pulls any more).
+    """
+    K = _classes(num_classes)
+    stays = noise.symmetric(K, rate)[0, 0]
+    beliefs = np.linspace(1e-6, 1 - 1e-6, 20001)
+    p = simplex(beliefs, K)
+    risk = stays * value(loss, p, 0) + (1 - stays) * value(loss, p, 1)  # wrong classes are alike
+    belief = float(beliefs[risk.argmin()])
+    output = simplex(belief, K)
+    right, wrong = (float(np.linalg.norm(dL_dz(loss, output, y))) for y in (0, 1))
+    mean = stays * right + (1 - stays) * wrong
+    return Rest(
+        belief, right, wrong, mean, 100 * (1 - stays) * wrong / mean if mean > 1e-4 else None
+    )
 
 
 # --------------------------------------------------------------------------- limits of CLL

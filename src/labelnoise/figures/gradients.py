@@ -1,16 +1,17 @@
 """Pictures of gradients: closed forms over p_y and sigma, and who pulls while a network trains."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import cycle
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
-from labelnoise.experiments import Run, loss_label
+from labelnoise.experiments import Run, headline, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.training import curve
 from labelnoise.losses import CLL, Loss
@@ -29,8 +30,8 @@ def label(loss: Loss) -> str:
 def over_p(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     """L, |dL/dp_y| and |dL/dz_y| over p_y, a line a loss; the peaks of CLL ``target`` are dots.
     What p_y leaves is spread evenly over the other classes."""
-    p = theory.simplex(GRID, num_classes)
-    figure = Figure(figsize=(13, 4.4))
+    p, losses = theory.simplex(GRID, num_classes), distinct(losses)
+    figure = plt.figure(figsize=(13, 4.4))
     axes = figure.subplots(1, 3)
     for loss, line in zip(losses, line_styles(losses), strict=True):
         axes[0].plot(GRID, theory.value(loss, p), **line)
@@ -56,15 +57,15 @@ def vanishing(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     """|dL/dz_y| over p_y with both axes logarithmic: how the pull of a label dies out as the
     network comes to disbelieve it."""
     p_y = np.geomspace(1e-4, 0.999, 400)
-    p = theory.simplex(p_y, num_classes)
-    figure = Figure(figsize=(8.4, 4.6))
+    p, losses = theory.simplex(p_y, num_classes), distinct(losses)
+    figure = plt.figure(figsize=(8.4, 4.6))
     ax = figure.subplots()
     for loss, line in zip(losses, line_styles(losses), strict=True):
         ax.plot(p_y, abs(theory.dL_dz(loss, p)[:, 0]), **line)
     untrained = f"untrained, p_y = 1/{num_classes}"
     ax.axvline(1 / num_classes, color="0.4", lw=1, ls=":", label=untrained)
     ax.set(
-        xscale="log", yscale="log", ylim=(1e-6, 20), title="Confident disagreement",
+        xscale="log", yscale="log", ylim=(1e-6, 3), title="Confident disagreement",
         xlabel=BELIEF, ylabel="|dL/dz_y|",
     )  # fmt: skip
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -74,17 +75,14 @@ def vanishing(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
 def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """|dL/dz_y| of CLL ``target`` over p_y and sigma, relative to its largest at that sigma, with
     the closed forms of both peaks."""
-    low, high = min(sigmas), max(sigmas)
-    if len(sigmas) < 2 or low == high:
-        raise ValueError(f"sigmas={list(sigmas)!r} must hold at least two bandwidths, low and high")
-    fine = np.geomspace(low, high, 161)
+    fine = bandwidths(sigmas, 161)
     p_y = np.linspace(0, 1, 201)
     p = theory.simplex(p_y, num_classes)
     pull = np.array([abs(theory.dL_dz(CLL(float(s)), p)[:, 0]) for s in fine])
-    figure = Figure(figsize=(8.4, 4.8))
+    figure = plt.figure(figsize=(8.4, 4.8))
     ax = figure.subplots()
     shown = ax.pcolormesh(p_y, fine, pull / pull.max(axis=1, keepdims=True), cmap="cividis",
-                          vmin=0, vmax=1, shading="gouraud")  # fmt: skip
+                          vmin=0, vmax=1, shading="nearest")  # fmt: skip
     for steepest, dash, name in (
         (theory.steepest_in_z, "-", "peak of |dL/dz_y| (cubic)"),
         (theory.steepest_in_p, "--", "peak of |dL/dp_y| (1 - p_y = sigma)"),
@@ -94,7 +92,7 @@ def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
                label=f"untrained network, p_y = 1/{num_classes}")  # fmt: skip
     sigma_axis(ax.yaxis, sigmas, ax.set_yscale)
     ax.set(xlabel=BELIEF, ylabel="sigma (probability)",
-           title="Where CLL listens", xlim=(0, 1), ylim=(low, high))  # fmt: skip
+           title="Where CLL listens", xlim=(0, 1), ylim=(fine[0], fine[-1]))  # fmt: skip
     ax.grid(visible=False)
     legend = ax.legend(fontsize="small", loc="lower left", facecolor="0.25", framealpha=0.85)
     for text in legend.get_texts():
@@ -109,8 +107,8 @@ def start(
     """The pull on an untrained network, |dL/dz_y| at p = 1/K, over sigma: as it is, and relative
     to the largest pull there is. A line a K; ``beside``: other losses, at the first of
     ``num_classes``."""
-    fine = np.geomspace(min(sigmas), max(sigmas), 61)
-    figure = Figure(figsize=(11, 4.6))
+    fine = bandwidths(sigmas, 41)
+    figure = plt.figure(figsize=(11, 4.6))
     axes = figure.subplots(1, 2)
     titles = ("As it is", "Relative to the largest pull")
     for K, dash in zip(sorted(set(num_classes)), DASHES, strict=False):
@@ -123,6 +121,7 @@ def start(
             ax.annotate(
                 f"{label(loss)}, K = {num_classes[0]}", (0.02 + 0.27 * i, pull), fontsize="small",
                 xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
             )  # fmt: skip
     for ax, title in zip(axes, titles, strict=True):
         sigma_axis(ax.xaxis, sigmas, ax.set_xscale)
@@ -136,7 +135,7 @@ def start(
 def spreads(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """|dL/dz_y| over p_y for the three forms of CLL, a panel each: the remaining 1 - p_y spread
     evenly over the other classes (solid) or all on one of them (dashed)."""
-    figure = Figure(figsize=(13, 4.4))
+    figure = plt.figure(figsize=(13, 4.4))
     axes = figure.subplots(1, 3, sharey=True)
     shades = shade(len(sigmas))
     for ax, form in zip(axes, theory.CLL_FORMULAS, strict=True):
@@ -156,7 +155,7 @@ def limits(wide: Sequence[float], narrow: Sequence[float]) -> Figure:
     """The limits of CLL ``target``: 2 sigma^2 CLL against the squared error for growing sigma
     (``wide``), CLL against counting for shrinking sigma (``narrow``), and its distance from MAE."""
     u = 1 - GRID
-    figure = Figure(figsize=(13, 4.4))
+    figure = plt.figure(figsize=(13, 4.4))
     left, middle, right = figure.subplots(1, 3)
     left.plot(GRID, u**2, color="black", lw=3, alpha=0.35, label="squared error (1 - p_y)^2")
     middle.plot([0, 1], [1, 1], color="black", lw=3, alpha=0.35, label="counting: 1 unless p_y = 1")
@@ -188,7 +187,7 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
 
     The runs need the ``gradient`` probe.
     """
-    figure = Figure(figsize=(11, 4.6))
+    figure = plt.figure(figsize=(11, 4.6))
     share, norm = figure.subplots(1, 2)
     for i, (name, group) in enumerate(by_label(outcomes).items()):
         line = {"color": colour(group[0].run.loss["name"]), "ls": DASHES[i % 4]}
@@ -237,16 +236,106 @@ def at(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
     return share, share / rate / ((100 - share) / (100 - rate)), norm
 
 
-def not_recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
-    """A sentence that names what is missing of ``runs``."""
-    found = {o.run.key for o in outcomes}
-    lacking = [f"{run.label} seed {run.seed}" for run in runs if run.key not in found]
-    if not lacking:
-        return f"All {len(runs)} runs are recorded."
-    return f"{len(found)} of {len(runs)} runs are recorded; not yet: {', '.join(lacking)}."
+def gradient_table(losses: Sequence[Loss], num_classes: int, samples: int = 200) -> pd.DataFrame:
+    """Each closed form against sympy, the code of the loss, autograd and finite differences; only
+    the orders of magnitude, which no machine changes."""
+    rows = {}
+    for loss in distinct(losses):
+        found = theory.check(loss, num_classes, samples)
+        rows[label(loss)] = {
+            "sympy": "0" if set(theory.symbolic_rest(loss)) == {0} else "NOT 0",
+            "L, code": order(found.value, 1e-13),
+            "dL/dz, autograd": order(found.autograd, 1e-13),
+            "dL/dz, finite differences": order(found.finite, 1e-8),
+        }
+    return pd.DataFrame(rows).T
+
+
+def order(error: float, tolerance: float) -> str:
+    return f"{'below' if error < tolerance else 'NOT below'} {tolerance:.0e}"
+
+
+def peak_table(sigmas: Sequence[float]) -> pd.DataFrame:
+    """The p_y at which CLL ``target`` is steepest: closed form, and found on a fine grid."""
+    fine = np.linspace(0, 1, 100001)
+    p = theory.simplex(fine, 2)
+    rows = {}
+    for sigma in sigmas:
+        slope, pull = (abs(f(CLL(sigma), p)[:, 0]) for f in (theory.dL_dp, theory.dL_dz))
+        rows[f"sigma {sigma:g}"] = {
+            "|dL/dp_y|": f"{theory.steepest_in_p(sigma):.3f}",
+            "on a grid": f"{fine[slope.argmax()]:.3f}",
+            "|dL/dz_y|": f"{theory.steepest_in_z(sigma):.3f}",
+            "on the grid": f"{fine[pull.argmax()]:.3f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def start_table(sigmas: Sequence[float], num_classes: int) -> pd.DataFrame:
+    """The pull on an untrained network, |dL/dz_y| at p = 1/K, for the forms of CLL, and its share
+    of the largest pull of the same loss."""
+    rows = {}
+    for sigma in sigmas:
+        found = {
+            form: theory.pull_at_start(CLL(sigma, form=form), num_classes)
+            for form in theory.CLL_FORMULAS
+        }
+        rows[f"sigma {sigma:g}"] = {
+            form: f"{pull:.4f} ({100 * share:.1f} %)" for form, (pull, share) in found.items()
+        }
+    return pd.DataFrame(rows).T
+
+
+def limit_table(sigmas: Sequence[float], num_classes: int) -> pd.DataFrame:
+    """How far 2 sigma^2 CLL is from the squared error of its form, at the worst p that is drawn."""
+    p = np.concatenate([theory.simplex(GRID, num_classes, rest) for rest in ("uniform", "one")])
+    e = (np.arange(num_classes) == 0) - p
+    squared = {"target": e[:, 0] ** 2, "vector": (e**2).sum(1), "elementwise": (e**2).sum(1)}
+    rows = {}
+    for sigma in sigmas:
+        scaled = {f: 2 * sigma**2 * theory.value(CLL(sigma, form=f), p) for f in squared}
+        rows[f"sigma {sigma:g}"] = {
+            form: f"{np.abs(scaled[form] - goal).max():.4f}" for form, goal in squared.items()
+        }
+    return pd.DataFrame(rows).T
+
+
+def rest_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
+    """What each loss makes of look-alikes with symmetric noise (see ``theory.at_rest``)."""
+    rows = {}
+    for loss in distinct(losses):
+        rest = theory.at_rest(loss, num_classes, rate)
+        rows[label(loss)] = {
+            "belief in the true class": f"{rest.belief:.2f}",
+            "pull, right label": f"{rest.right:.3f}",
+            "pull, wrong label": f"{rest.wrong:.3f}",
+            "mean pull": f"{rest.mean:.3f}",
+            "from wrong labels (%)": "–" if rest.share is None else f"{rest.share:.1f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def headline_with(losses: Sequence[Loss], seeds: Sequence[int]) -> list[Run]:
+    """The runs of the headline experiment with these losses in the place of CE and CLL."""
+    pattern = headline(seeds=[0])[0]
+    settings = [{"name": type(loss).__name__, "parameters": loss.settings()} for loss in losses]
+    return [replace(pattern, loss=loss, seed=seed) for seed in seeds for loss in settings]
 
 
 # -------------------------------------------------------------------------------------- parts
+
+
+def bandwidths(sigmas: Sequence[float], n: int) -> np.ndarray:
+    """``n`` bandwidths from the smallest to the largest of ``sigmas``, evenly on a log scale."""
+    low, high = (CLL(extreme(sigmas, default=0.0)).sigma for extreme in (min, max))
+    if low == high:
+        raise ValueError(f"sigmas={list(sigmas)!r} must hold two different bandwidths or more")
+    return np.geomspace(low, high, n)
+
+
+def distinct(losses: Sequence[Loss]) -> list[Loss]:
+    """Each loss once, by its label."""
+    return list({label(loss): loss for loss in losses}.values())
 
 
 def line_styles(losses: Sequence[Loss]) -> list[dict]:
@@ -262,7 +351,7 @@ def line_styles(losses: Sequence[Loss]) -> list[dict]:
 
 def shade(n: int) -> list[tuple]:
     """``n`` blues from light to dark."""
-    return [mpl.colormaps["Blues"](t) for t in np.linspace(0.42, 1.0, n)]
+    return [plt.get_cmap("Blues")(t) for t in np.linspace(0.42, 1.0, n)]
 
 
 def below(figure: Figure, ax: Axes) -> None:

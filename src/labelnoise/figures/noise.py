@@ -1,9 +1,12 @@
 """Pictures of wrong labels: digits, transition matrices, rates."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,6 +14,8 @@ from matplotlib.patches import Rectangle
 
 from labelnoise import noise, theory
 from labelnoise.figures import DASHES
+from labelnoise.sweep import Outcome
+from labelnoise.train import given_labels
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
@@ -32,7 +37,7 @@ def digits(
             f"rows={rows} and columns={columns} must be at least 1 and ask for no more than the "
             f"{len(images)} images"
         )
-    figure = Figure(figsize=(0.92 * columns, 1.16 * rows + 0.4))
+    figure = plt.figure(figsize=(0.92 * columns, 1.16 * rows + 0.4))
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for ax, image, is_, given in zip(axes, images, true, noisy, strict=False):
         wrong = is_ != given
@@ -62,7 +67,7 @@ def matrices(named: Mapping[str, np.ndarray], *, columns: int = 2, top: float = 
         raise ValueError("named is empty: give at least one matrix, as {title: T}")
     columns = min(columns, len(named))
     rows = -(-len(named) // columns)
-    figure = Figure(figsize=(5.0 * columns + 0.6, 4.7 * rows))
+    figure = plt.figure(figsize=(5.0 * columns + 0.6, 4.7 * rows))
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax, (title, T) in zip(axes.flat, named.items(), strict=False):
         image = heat(ax, 100 * T, top=100 * top)
@@ -73,30 +78,11 @@ def matrices(named: Mapping[str, np.ndarray], *, columns: int = 2, top: float = 
     return figure
 
 
-def heat(ax: Axes, cells: np.ndarray, *, top: float, diverging: bool = False) -> object:
-    """One heat map with its numbers; ``diverging`` for values around 0, coloured on +-top."""
-    cmap, low = ("PuOr", -top) if diverging else ("Blues", 0)
-    image = ax.imshow(cells, cmap=cmap, vmin=low, vmax=top)
-    ax.grid(visible=False)
-    ticks = np.arange(len(cells)) if len(cells) <= 10 else np.arange(0, len(cells), 10)
-    ax.set_xticks(ticks)
-    ax.set_yticks(ticks)
-    for i, j in np.ndindex(*cells.shape) if len(cells) <= 10 else ():
-        if np.isnan(cells[i, j]) or (cells[i, j] == 0 and not diverging):
-            continue
-        text = f"{cells[i, j]:.1f}" if diverging or cells[i, j] % 1 > 1e-9 else f"{cells[i, j]:.0f}"
-        dark = abs(cells[i, j]) > 0.6 * top
-        ax.text(
-            j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
-        )
-    return image
-
-
 def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
     """Realised against nominal rate for the two kinds of symmetric noise; with ``keep_true`` it
     depends on K, a line each."""
     rates = np.linspace(0, 1, 21)
-    figure = Figure(figsize=(7, 4.6))
+    figure = plt.figure(figsize=(7, 4.6))
     ax = figure.subplots()
     true_excluded = [theory.realised_rate(noise.symmetric(10, r)) for r in rates]
     ax.plot(100 * rates, 100 * np.array(true_excluded), color=RIGHT, lw=2.5,
@@ -117,7 +103,7 @@ def spread(z: np.ndarray) -> Figure:
     cells = np.sort(z[np.isfinite(z)])
     if not len(cells):
         raise ValueError("z holds no finite value: a matrix of zeros and ones cannot deviate")
-    figure = Figure(figsize=(11, 4.8))
+    figure = plt.figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
     image = heat(left, z, top=4.0, diverging=True)
     left.set(title="Cell by cell", xlabel="noisy label j", ylabel="true class i")
@@ -131,11 +117,6 @@ def spread(z: np.ndarray) -> Figure:
     return figure
 
 
-def normal_quantiles(n: int) -> np.ndarray:
-    """Where n sorted standard normal values are expected: quantiles at (i - 1/2)/n."""
-    return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
-
-
 def exact_or_drawn(drawn: np.ndarray, exact: np.ndarray, nominal: float) -> Figure:
     """Realised rates over seeds, ``[seeds, K]`` each, one box of dots a class: independent draws
     beside exact counts. Rates in [0, 1]."""
@@ -143,7 +124,7 @@ def exact_or_drawn(drawn: np.ndarray, exact: np.ndarray, nominal: float) -> Figu
         raise ValueError(
             f"drawn and exact must both be [seeds, K], got {drawn.shape} and {exact.shape}"
         )
-    figure = Figure(figsize=(10, 4.2))
+    figure = plt.figure(figsize=(10, 4.2))
     ax = figure.subplots()
     side = np.linspace(-0.16, 0.16, len(drawn))
     for rates, shift, colour, marker, name in (
@@ -167,7 +148,7 @@ def margin(num_classes: int, rate: float) -> Figure:
     K = len(noise.symmetric(num_classes, rate))
     limit = 100 * (K - 1) / K
     rates = np.linspace(0, 1, 101)
-    figure = Figure(figsize=(7.4, 4.6))
+    figure = plt.figure(figsize=(7.4, 4.6))
     ax = figure.subplots()
     ax.plot(100 * rates, 100 * (1 - rates), color=RIGHT, lw=2.5, label="the true class")
     ax.plot(100 * rates, 100 * rates / (K - 1), color=WRONG, lw=2.5, ls="--",
@@ -185,7 +166,7 @@ def margin(num_classes: int, rate: float) -> Figure:
 def instance(rates: np.ndarray, T: np.ndarray, nominal: float) -> Figure:
     """Instance-dependent noise: a histogram of the samples' own rates ``[N]``, and the matrix
     ``[K, K]`` that they add up to."""
-    figure = Figure(figsize=(11, 4.8))
+    figure = plt.figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
     left.hist(100 * rates, bins=np.linspace(0, 100, 41), color=RIGHT, edgecolor="white", lw=0.4)
     left.add_line(Line2D([100 * nominal] * 2, [0, 1], color="0.2", ls="--", lw=1.5,
@@ -198,3 +179,146 @@ def instance(rates: np.ndarray, T: np.ndarray, nominal: float) -> Figure:
     right.set(title="Averages over each class", xlabel="noisy label j", ylabel="true class i")
     figure.colorbar(image, ax=right, shrink=0.85, label="mean P(noisy j | x, true i) (%)")
     return figure
+
+
+# ---------------------------------------------------------------------------------- tables
+
+
+def rate_table(named: Mapping[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
+    """Per matrix: the share of labels that it changes, for equal classes and for ``labels``, and
+    the worst class's confusion ratio."""
+    rows = {}
+    for title, T in named.items():
+        counts = np.bincount(labels, minlength=len(T))
+        rows[title] = {
+            "realised, equal classes (%)": f"{100 * theory.realised_rate(T):.1f}",
+            "realised, these labels (%)": f"{100 * theory.realised_rate(T, counts):.1f}",
+            "worst confusion ratio": f"{theory.confusion_ratio(T).max():.3f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def convention_table(rates: Sequence[float], num_classes: Sequence[int]) -> pd.DataFrame:
+    """Realised rate (%) of symmetric noise that may land on the true class, over nominal rate and
+    K. Where the true class is excluded, realised and nominal are equal."""
+    cells = {
+        f"K = {K}": {
+            f"{100 * rate:g} % nominal": f"{100 * theory.realised_rate(T):.1f}"
+            for rate in rates
+            for T in [noise.symmetric(K, rate, keep_true=True)]
+        }
+        for K in num_classes
+    }
+    return pd.DataFrame(cells)
+
+
+def margin_table(rates: Sequence[float], num_classes: int) -> pd.DataFrame:
+    """Symmetric noise: what the true class keeps, what each wrong class gets, their ratio."""
+    rows = {}
+    for rate in rates:
+        T = noise.symmetric(num_classes, rate)
+        rows[f"{100 * rate:g} %"] = {
+            "true class (%)": f"{100 * T[0, 0]:.1f}",
+            "each wrong class (%)": f"{100 * T[0, 1]:.1f}",
+            "confusion ratio": f"{theory.confusion_ratio(T)[0]:.3f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def class_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The matrix ``[K, K]`` that rows ``P(noisy | x, true)`` ``[N, K]`` average to, class by class;
+    NaN for a class without samples."""
+    K = rows.shape[1]
+    return np.array(
+        [rows[labels == c].mean(axis=0) if (labels == c).any() else [np.nan] * K for c in range(K)]
+    )
+
+
+def instance_table(rows: np.ndarray, labels: np.ndarray) -> pd.Series:
+    """Single samples under instance-dependent noise, ``rows`` ``[N, K]``: their rates, and the
+    share of samples of which something holds."""
+    n = np.arange(len(labels))
+    wrong = rows.copy()
+    wrong[n, labels] = 0
+    rates, top = wrong.sum(axis=1), wrong.max(axis=1)
+    return pd.Series(
+        {
+            "mean rate (%)": f"{100 * rates.mean():.1f}",
+            "standard deviation of the rate (%)": f"{100 * rates.std():.1f}",
+            "one wrong class takes > 90 % of the flips (%)": (
+                f"{100 * (top > 0.9 * rates).mean():.0f}"
+            ),
+            "the likeliest label is wrong (%)": (f"{100 * (top > rows[n, labels]).mean():.0f}"),
+        }
+    )
+
+
+def class_rates(
+    labels: np.ndarray, T: np.ndarray, seeds: Sequence[int], *, exact: bool = False
+) -> np.ndarray:
+    """Realised rate of every class under every seed, ``[seeds, K]``."""
+    flipped = [noise.corrupt(labels, T, seed, exact=exact)[1] for seed in seeds]
+    return np.array([[f[labels == c].mean() for c in range(len(T))] for f in flipped])
+
+
+def seed_table(labels: np.ndarray, T: np.ndarray, seeds: Sequence[int]) -> pd.DataFrame:
+    """What a seed fixes: the realised rate, the first labels, the fingerprint of all of them; and
+    how much it shares with the first seed."""
+    first = noise.corrupt(labels, T, seeds[0])[0]
+    rows = {}
+    for seed in seeds:
+        noisy, flipped = noise.corrupt(labels, T, seed)
+        both = flipped & (first != labels)
+        rows[f"seed {seed}"] = {
+            "realised (%)": f"{100 * flipped.mean():.2f}",
+            "first labels": " ".join(map(str, noisy[:12])),
+            "SHA-256": fingerprint(noisy)[:12],
+            f"wrong here and under seed {seeds[0]} (%)": f"{100 * both.mean():.1f}",
+            "with the same wrong label (%)": f"{100 * (both & (noisy == first)).mean():.1f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def fingerprint(noisy: np.ndarray) -> str:
+    """SHA-256 of labels as little-endian 64-bit integers: what a record keeps of its flips."""
+    return hashlib.sha256(np.asarray(noisy).astype("<i8").tobytes()).hexdigest()
+
+
+def provenance_table(
+    outcomes: Sequence[Outcome], images: np.ndarray, labels: np.ndarray
+) -> pd.DataFrame:
+    """Draws the labels of recorded runs again and compares fingerprint and realised rate."""
+    columns = ["loss", "seed", "SHA-256", "as recorded", "realised (%)"]
+    rows = []
+    for o in outcomes:
+        again = fingerprint(given_labels(o.run, images, labels))
+        same = again == o.record["provenance"]["flips_sha256"]
+        rate = f"{o.record['result']['noise_rate']:.2f}"
+        rows.append((o.run.label, o.run.seed, again[:12], "yes" if same else "NO", rate))
+    return pd.DataFrame(rows, columns=columns).set_index(["loss", "seed"])
+
+
+# ----------------------------------------------------------------------------------- parts
+
+
+def heat(ax: Axes, cells: np.ndarray, *, top: float, diverging: bool = False) -> object:
+    """One heat map with its numbers; ``diverging`` for values around 0, coloured on +-top."""
+    cmap, low = ("PuOr", -top) if diverging else ("Blues", 0)
+    image = ax.imshow(cells, cmap=cmap, vmin=low, vmax=top)
+    ax.grid(visible=False)
+    ticks = np.arange(len(cells)) if len(cells) <= 10 else np.arange(0, len(cells), 10)
+    ax.set_xticks(ticks)
+    ax.set_yticks(ticks)
+    digits = 0 if np.allclose(cells, np.rint(cells), equal_nan=True) else 1
+    for i, j in np.ndindex(*cells.shape) if len(cells) <= 10 else ():
+        if np.isnan(cells[i, j]) or (cells[i, j] == 0 and not diverging):
+            continue
+        text = f"{round(cells[i, j], digits) + 0.0:.{digits}f}"  # + 0.0 makes -0.0 a plain 0.0
+        shade = "white" if abs(cells[i, j]) > 0.6 * top else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=8, color=shade)
+    return image
+
+
+def normal_quantiles(n: int) -> np.ndarray:
+    """Where n sorted standard normal values are expected: quantiles at (i - 1/2)/n."""
+    return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
