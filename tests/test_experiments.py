@@ -1,4 +1,4 @@
-"""A run is plain data with a stable key, and whatever is wrong with it is refused when it is made."""
+"""A run is plain data with a stable key; what is wrong with it is refused when it is made."""
 
 import copy
 import hashlib

@@ -211,29 +211,31 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
 def training_table(
     outcomes: Sequence[Outcome], epochs: Sequence[int] = (1, 10, 25, 50)
 ) -> pd.DataFrame:
-    """Who pulls after some epochs, mean ± standard deviation over seeds: the share of the gradient
-    norm that comes from mislabelled samples, how hard one wrong label pulls for one right label,
-    (share / noise rate) / ((100 - share) / (100 - noise rate)), and the mean norm of a sample."""
-    columns = ["loss", "epoch", "share (%)", "wrong : right", "norm", "seeds"]
+    """Who pulls in some epochs, mean ± standard deviation over seeds: the share of the gradient
+    norm that comes from mislabelled samples, the mean ||dL/dz|| of a sample with a right and with
+    a wrong label, and their ratio."""
+    columns = ["loss", "epoch", "share (%)", "pull, right label", "pull, wrong label",
+               "wrong : right", "seeds"]  # fmt: skip
     rows = []
     for name, group in by_label(outcomes).items():
         for epoch in epochs:
-            seen = [found for o in group if (found := at(o, epoch)) is not None]
-            share, ratio, norm = zip(*seen, strict=True) if seen else ((), (), ())
-            row = (name, epoch, spread(share, 1), spread(ratio, 2), spread(norm, 3), len(seen))
-            rows.append(row)
+            seen = [found for o in group if (found := pulls(o, epoch)) is not None]
+            share, right, wrong = zip(*seen, strict=True) if seen else ((), (), ())
+            ratio = [w / r for w, r in zip(wrong, right, strict=True)]
+            cells = spread(share, 1), spread(right, 3), spread(wrong, 3), spread(ratio, 2)
+            rows.append((name, epoch, *cells, len(seen)))
     return pd.DataFrame(rows, columns=columns).set_index(["loss", "epoch"])
 
 
-def at(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
-    """(share, wrong : right, norm) of ``training_table`` for one run; None if the run has no such
-    epoch, or diverged in it."""
+def pulls(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
+    """(share in percent, mean pull of a right label, mean pull of a wrong one) of one run; None if
+    the run has no such epoch, or diverged in it. The share splits the mean over all samples."""
     curves, rate = outcome.record["curves"], outcome.record["result"]["noise_rate"]
     measured = len(curves["gradient_share"])
     if not 1 <= epoch <= measured or curves["gradient_share"][epoch - 1] is None:
         return None
     share, norm = curves["gradient_share"][epoch - 1], curves["gradient_norm"][epoch - 1]
-    return share, share / rate / ((100 - share) / (100 - rate)), norm
+    return share, norm * (100 - share) / (100 - rate), norm * share / rate
 
 
 def gradient_table(losses: Sequence[Loss], num_classes: int, samples: int = 200) -> pd.DataFrame:

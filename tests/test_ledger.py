@@ -1,0 +1,354 @@
+"""A record is written whole or not at all, and believed only when it is whole."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from labelnoise import ledger
+from labelnoise.experiments import MNIST_PROTOCOL, Run, config_key, noisy
+from labelnoise.ledger import Ledger, RecordError
+
+
+def run(**changes: object) -> Run:
+    return Run("digits", noisy("symmetric", 0.6), {"name": "CE"}, "mlp", MNIST_PROTOCOL, **changes)
+
+
+def record(of: Run | None = None, last: float | None = 51.25) -> dict:
+    of = of or run()
+    return {
+        "config": of.config,
+        "result": {"last": last, "best": 90.0},
+        "curves": {"test_accuracy": [90.0, last]},
+        "provenance": {"device": "here", "seconds": 1.5},
+    }
+
+
+def files(directory) -> list[str]:
+    return sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def book(tmp_path) -> Ledger:
+    return Ledger(tmp_path / "results")
+
+
+# ---------------------------------------------------------------------------- writing and finding
+
+
+def test_what_is_written_is_found(book):
+    path = book.write(record())
+    found = book.find(run())
+    assert {k: v for k, v in found.items() if k != "provenance"} == {
+        k: v for k, v in record().items() if k != "provenance"
+    }
+    assert record()["provenance"].items() <= found["provenance"].items()
+    assert book.find(run(seed=1)) is None
+    assert path == book.path(run())
+
+
+def test_a_record_lies_under_the_key_of_its_config(book):
+    assert book.write(record()) == book.directory / "digits" / f"{config_key(run().config)}.json"
+    assert files(book.directory) == [f"digits/{run().key}.json"]
+
+
+def test_records_come_in_the_order_of_their_paths(book):
+    for seed in (3, 1, 2):
+        book.write(record(run(seed=seed)))
+    keys = [config_key(r["config"]) for r in book.records()]
+    assert keys == sorted(run(seed=seed).key for seed in (1, 2, 3))
+
+
+def test_an_empty_ledger_has_no_records(book):
+    assert list(book.records()) == []
+    assert book.find(run()) is None
+    assert not book.directory.exists(), "looking makes nothing"
+
+
+def test_floats_survive_to_the_last_bit(book):
+    value = 0.1 + 0.2
+    book.write(record(last=value))
+    assert book.find(run())["result"]["last"] == value
+
+
+def test_a_diverged_run_is_a_record_too(book):
+    book.write(record(last=None))
+    assert book.find(run())["result"]["last"] is None
+
+
+def test_the_file_is_plain_json_that_others_may_read(book):
+    path = book.write(record())
+    assert json.loads(path.read_text())["config"] == run().config
+    assert path.read_text().endswith("}\n")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_nan_is_never_written(book):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        book.write(record(last=float("nan")))
+    assert not book.directory.exists() or files(book.directory) == []
+
+
+# ----------------------------------------------------------------------------- nothing overwritten
+
+
+def test_a_finished_record_is_never_overwritten_by_another_result(book):
+    path = book.write(record())
+    before = path.read_bytes()
+    with pytest.raises(RecordError, match=r"already holds another result .* move it away"):
+        book.write(record(last=99.0))
+    assert path.read_bytes() == before
+
+
+def test_the_same_result_again_changes_nothing(book):
+    path = book.write(record())
+    before = path.read_bytes()
+    again = record()
+    again["provenance"]["device"] = "elsewhere"
+    assert book.write(again) == path
+    assert path.read_bytes() == before
+
+
+@pytest.mark.xfail(strict=True, reason="only `result` is compared, not `curves`")
+def test_other_curves_of_the_same_result_are_another_result(book):
+    book.write(record())
+    other = record()
+    other["curves"]["test_accuracy"][0] = 80.0
+    with pytest.raises(RecordError, match="already holds another result"):
+        book.write(other)
+
+
+def test_a_damaged_record_is_not_overwritten_either(book):
+    path = book.write(record())
+    path.write_text("{")
+    with pytest.raises(RecordError, match="is damaged"):
+        book.write(record())
+    assert path.read_text() == "{"
+
+
+# ------------------------------------------------------------------------ damaged, edited, renamed
+
+
+def edited(change):
+    def damage(text: str) -> str:
+        content = json.loads(text)
+        change(content)
+        return json.dumps(content, indent=1)
+
+    return damage
+
+
+def set_to(*keys_and_value):
+    *keys, last, value = keys_and_value
+
+    def change(content: dict) -> None:
+        for key in keys:
+            content = content[key]
+        content[last] = value
+
+    return edited(change)
+
+
+DAMAGES = {
+    "empty": lambda text: "",
+    "truncated": lambda text: text[: len(text) // 2],
+    "last brace lost": lambda text: text.rstrip()[:-1],
+    "not json": lambda text: "<<<<<<< HEAD\n" + text,
+    "no text": lambda text: "\udcff",
+    "a list": lambda text: "[1, 2]",
+    "a number": lambda text: "7",
+    "null": lambda text: "null",
+    "provenance no dict": set_to("provenance", 3),
+    "result edited": set_to("result", "last", 96.81),
+    "result by the last digit": set_to("result", "last", 51.250000000000007),
+    "curve edited": set_to("curves", "test_accuracy", 0, 89.0),
+    "config edited": set_to("config", "seed", 1),
+    "field added": set_to("result", "better", 1.0),
+    "part added": set_to("note", "x"),
+    "part lost": edited(lambda content: content.pop("curves")),
+    "checksum lost": edited(lambda content: content["provenance"].pop("sha256")),
+    "checksum edited": set_to("provenance", "sha256", "0" * 64),
+    "nan": set_to("result", "last", float("nan")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_edited_record_is_refused_with_the_remedy(damage, book):
+    path = book.write(record())
+    path.write_bytes(DAMAGES[damage](path.read_text()).encode(errors="surrogateescape"))
+    for read in (lambda: book.find(run()), lambda: list(book.records())):
+        with pytest.raises(RecordError, match=r"damaged or was edited .* delete it .* git") as e:
+            read()
+        assert str(path) in str(e.value)
+
+
+def test_an_edit_with_a_fresh_checksum_still_needs_the_right_name(book):
+    """Turning one run's record into another's: the key is the hash of the config."""
+    path = book.write(record())
+    content = json.loads(path.read_text())
+    content["config"]["seed"] = 1
+    content["provenance"]["sha256"] = ledger.digest(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match="its name is not the key of its config"):
+        book.find(run())
+
+
+def test_a_renamed_record_is_refused(book):
+    path = book.write(record())
+    path.rename(book.path(run(seed=1)))
+    with pytest.raises(RecordError, match="its name is not the key of its config"):
+        book.find(run(seed=1))
+
+
+@pytest.mark.xfail(strict=True, reason="the checksum does not cover the provenance")
+def test_an_edited_provenance_is_refused(book):
+    path = book.write(record())
+    path.write_text(set_to("provenance", "device", "a better machine")(path.read_text()))
+    with pytest.raises(RecordError):
+        book.find(run())
+
+
+def test_reformatting_is_no_damage(book):
+    path = book.write(record())
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert book.find(run())["result"] == record()["result"]
+
+
+def test_the_digest_covers_config_result_and_curves_in_any_order():
+    base = record()
+    assert ledger.digest(dict(reversed(base.items()))) == ledger.digest(base)
+    for part in ("config", "result", "curves"):
+        other = copy.deepcopy(base)
+        other[part]["x"] = 1
+        assert ledger.digest(other) != ledger.digest(base)
+
+
+# --------------------------------------------------------------------------- crashes and bad disks
+
+
+def no_space(*arguments: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "fdopen", "chmod"])
+def test_a_full_disk_leaves_no_record_and_says_what_to_do(call, book, monkeypatch):
+    book.write(record(run(seed=1)))
+    before = files(book.directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, no_space)
+        with pytest.raises(RecordError, match=r"No space left .* free some space .* are kept"):
+            book.write(record())
+    assert files(book.directory) == before, "nothing half-written, nothing lost"
+    book.write(record())
+    assert book.find(run()) is not None
+
+
+class FullFile:
+    """A file whose disk is full after a few bytes."""
+
+    def __init__(self, handle: int, mode: str):
+        self.handle = handle
+
+    def __enter__(self) -> "FullFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self.handle)
+
+    def write(self, content: bytes) -> None:
+        os.write(self.handle, content[:100])
+        no_space()
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_no_record(book, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdopen", FullFile)
+        with pytest.raises(RecordError, match="No space left"):
+            book.write(record())
+    assert files(book.directory) == []
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_exception_before_the_rename_leaves_nothing(call, death, book, monkeypatch):
+    def die(*arguments: object) -> None:
+        raise death
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, die)
+        with pytest.raises(death):
+            book.write(record())
+    assert files(book.directory) == []
+
+
+KILLED = """
+    import json, os, signal, sys
+    from pathlib import Path
+    from labelnoise import ledger
+    def die(*arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+    setattr(os, sys.argv[1], die)
+    ledger.Ledger(Path(sys.argv[2])).write(json.loads(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_kill_before_the_rename_leaves_no_record_and_does_not_disturb_the_next(call, book):
+    arguments = [call, str(book.directory), json.dumps(record())]
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *arguments])
+    assert done.returncode == -9
+    assert book.find(run()) is None
+    assert list(book.records()) == [], "what the kill left behind is not taken for a record"
+    book.write(record())
+    assert len(list(book.records())) == 1
+
+
+def test_the_content_is_on_disk_before_it_has_its_name(book, monkeypatch):
+    """fsync of the whole content, then the rename, and never the other way round."""
+    calls, sync, replace = [], os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        calls.append(("fsync", os.fstat(handle).st_size))
+        sync(handle)
+
+    def renamed(old: str, new: str) -> None:
+        calls.append(("replace", os.path.getsize(old)))
+        assert os.path.dirname(old) == os.path.dirname(new), "one file system"
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    path = book.write(record())
+    assert calls == [("fsync", path.stat().st_size), ("replace", path.stat().st_size)]
+
+
+def test_a_ledger_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    book = Ledger(tmp_path / "file" / "results")
+    with pytest.raises(RecordError, match=rf"cannot write the record {book.path(run())}.*writable"):
+        book.write(record())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_read_only_ledger_is_an_error_that_names_it(book):
+    (book.directory / "digits").mkdir(parents=True)
+    (book.directory / "digits").chmod(0o500)
+    with pytest.raises(RecordError, match=r"Permission denied.*writable"):
+        book.write(record())
+
+
+def test_write_atomically_replaces_text_and_bytes_whole(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "table.csv"
+    ledger.write_atomically(path, "σ = 1\n")
+    assert path.read_text(encoding="utf-8") == "σ = 1\n"
+    ledger.write_atomically(path, b"\x00\xff")
+    assert path.read_bytes() == b"\x00\xff"
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        ledger.write_atomically(path, "new")
+    assert path.read_bytes() == b"\x00\xff", "the old content stays"
+    assert files(tmp_path) == ["deep/table.csv"]
