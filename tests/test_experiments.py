@@ -123,7 +123,6 @@ def test_whatever_changes_the_training_changes_the_key(changes):
     assert run(**changes).key != baseline.key
 
 
-@pytest.mark.xfail(strict=True, reason="numbers are not brought to float before the key is made")
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -139,7 +138,6 @@ def test_one_and_one_point_zero_are_the_same_run(a, b):
     assert run(**a).key == run(**b).key
 
 
-@pytest.mark.xfail(strict=True, reason="Run keeps the caller's dicts instead of copies")
 def test_a_run_does_not_change_with_the_dicts_that_made_it():
     setting, protocol = noisy("symmetric", 0.6), dict(MNIST_PROTOCOL)
     r = run(noise=setting, protocol=protocol)
@@ -249,7 +247,6 @@ LOOSE = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="accepted as another training, or an error without a name")
 @pytest.mark.parametrize("case", LOOSE)
 def test_a_mistake_of_type_or_spelling_is_refused_by_name(case):
     changes, message = LOOSE[case]

@@ -163,7 +163,6 @@ def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
         assert exact(here.find(of)) == exact(train(of, device="cpu"))
 
 
-@pytest.mark.xfail(strict=True, reason="State.save leaves its partial file when the write fails")
 def test_a_checkpoint_that_did_not_fit_leaves_nothing_on_the_full_disk(tmp_path, monkeypatch):
     def full(path: Path, content: bytes) -> None:
         with path.open("wb") as file:

@@ -1,5 +1,6 @@
 """What the figures and tables of notebooks 01 and 02 show is what theory and records say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -197,6 +198,21 @@ def test_the_training_table_weighs_shares_by_how_many_are_wrong(outcomes):
     assert gradients.pulls(lost, 2) is None
 
 
+def test_theory_stands_beside_the_runs():
+    ce, cll = gradients.headline_with([CE(), CLL(1.0)], seeds=[0])
+    held_out = replace(cll, val_fraction=0.1)
+    made = []
+    for run, memorised in ((ce, 98.0), (cll, 1.0), (held_out, 2.0)):
+        o = outcome(run, [70.0, 60.0], [0.5, 0.25])
+        o.record["result"]["fit_wrong"] = memorised
+        made.append(o)
+    table = gradients.rest_against_runs(made, epoch=2)
+    assert table.loc["CE"].tolist() == ["0.873", "0.250", "71.0", "60.0", "98.0", 1]
+    assert table.loc["CLL(target, sigma 1)", "memorised (%)"] == "1.0"
+    assert table.loc["CLL(target, sigma 1), 90 % of the data", "memorised (%)"] == "2.0"
+    assert gradients.rest_against_runs([]).empty
+
+
 def test_headline_with_ce_and_cll_is_the_headline():
     loss = experiments.CLL["parameters"]
     runs = gradients.headline_with([CE(), CLL(**loss)], seeds=[0, 1, 2])
@@ -358,6 +374,8 @@ def test_fingerprints_do_not_depend_on_the_integer_type():
         (lambda: draw.matrices({}), "named is empty"),
         (lambda: draw.spread(np.full((2, 2), np.nan)), "no finite value"),
         (lambda: draw.exact_or_drawn(np.zeros((2, 10)), np.zeros((3, 10)), 0.6), r"\(3, 10\)"),
+        (lambda: draw.class_rates(np.arange(2), np.eye(2), range(0)), "at least one seed"),
+        (lambda: draw.seed_table(np.arange(2), np.eye(2), 0), "seeds=0"),
         (lambda: draw.margin(1, 0.6), "num_classes=1"),
         (lambda: draw.margin(10, 1.6), "rate=1.6"),
         (lambda: gradients.bandwidth_map([0.5], 10), "two different bandwidths"),

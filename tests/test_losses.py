@@ -584,7 +584,6 @@ def test_a_parameter_out_of_range_is_refused_by_name_and_value(case):
         losses.build(name, **parameters)
 
 
-@pytest.mark.xfail(strict=True, reason="positive() has no upper end by default; 0 == False")
 @pytest.mark.parametrize(
     "parameters",
     [{"alpha": math.inf}, {"beta": math.inf}, {"A": -math.inf}, {"alpha": False}, {"beta": False}],
@@ -595,7 +594,6 @@ def test_sce_refuses_infinite_weights_and_truth_values(parameters):
         losses.build("SCE", **parameters)
 
 
-@pytest.mark.xfail(strict=True, reason="-A is taken before A is checked")
 def test_sce_names_A_when_it_is_no_number():
     with pytest.raises(ValueError, match="A='x'"):
         losses.build("SCE", A="x")

@@ -167,7 +167,6 @@ def test_a_damaged_record_of_this_machine_is_trained_again_and_kept_aside(here, 
     assert path.with_suffix(".damaged").read_text() == damaged
 
 
-@pytest.mark.xfail(strict=True, reason="the second damaged file replaces the first")
 def test_no_damaged_record_is_ever_deleted(here):
     path = here.path(SHORT[0])
     path.parent.mkdir(parents=True)
@@ -286,9 +285,6 @@ def test_a_record_that_cannot_be_stored_is_an_error_and_its_training_is_kept(
     assert exact(here.find(SHORT[0])) == undisturbed[SHORT[0].key]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the error leaves the loop at once, and the workers to themselves"
-)
 def test_a_record_that_cannot_be_stored_does_not_lose_the_others(here, monkeypatch):
     unwritable(here, SHORT[0], monkeypatch)
     try:

@@ -659,7 +659,6 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(numbered):
         record(run(val_fraction=0.995, subset=None))
 
 
-@pytest.mark.xfail(strict=True, reason="an empty split has no accuracy; found after all epochs")
 def test_a_split_that_holds_nothing_out_is_refused(numbered):
     with pytest.raises(ValueError, match=r"val_fraction=0\.001"):
         record(run(val_fraction=0.001, subset=None))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from labelnoise import data, losses, models, noise
+from labelnoise.losses.base import is_number, positive
 
 # The MNIST protocol of ALFs (Zhou et al. 2021; public code lnl/main.py): no augmentation, all
 # weights decayed, the learning rate on a cosine from lr to 0, stepped once an epoch.
@@ -59,20 +60,22 @@ class Run:
     def __post_init__(self):
         _known("dataset", self.dataset, [d for d, i in data.INFO.items() if i.shape])
         _known("model", self.model, models.MODELS)
-        _check_noise(self.dataset, self.noise)
-        _check_protocol(self.protocol)
-        loss = losses.build(self.loss["name"], **self.loss.get("parameters", {}))
         for name in self.probe:
             _known("probe", name, PROBES)
         _integer("seed", self.seed, 0)
         if self.subset is not None:
             _integer("subset", self.subset, 2)
-        if not 0 <= self.val_fraction < 1:
+        if not is_number(self.val_fraction) or not 0 <= self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction!r} must lie in [0, 1)")
-        canonical = {"name": self.loss["name"], "parameters": loss.settings()}
-        object.__setattr__(self, "loss", canonical)
-        object.__setattr__(self, "val_fraction", float(self.val_fraction))
-        object.__setattr__(self, "probe", tuple(self.probe))
+        canonical = {
+            "noise": _checked_noise(self.dataset, self.noise),
+            "loss": _checked_loss(self.loss),
+            "protocol": _checked_protocol(self.protocol),
+            "val_fraction": float(self.val_fraction),
+            "probe": tuple(self.probe),
+        }
+        for name, value in canonical.items():
+            object.__setattr__(self, name, value)
 
     @property
     def config(self) -> dict:
@@ -122,7 +125,11 @@ def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
         raise ValueError(
             f"{kind} noise has no option {sorted(unknown)}; it has {sorted(defaults.get(kind, {}))}"
         )
-    rate = {} if kind in ("clean", "human") else {"rate": rate}
+    for name in {"keep_true", "exact"} & set(options):
+        if not isinstance(options[name], bool):
+            raise ValueError(f"{name}={options[name]!r} must be True or False")
+    noise.symmetric(2, rate)  # refuses a rate outside [0, 1]
+    rate = {} if kind in ("clean", "human") else {"rate": float(rate)}
     return {"kind": kind, **rate, **defaults.get(kind, {}), **options}
 
 
@@ -143,23 +150,31 @@ def transition_matrix(dataset: str, setting: dict):
     return None
 
 
-def _check_noise(dataset: str, setting: dict) -> None:
-    if "kind" not in setting or dict(setting) != noisy(**setting):
+def _checked_noise(dataset: str, setting: dict) -> dict:
+    if not isinstance(setting, dict) or "kind" not in setting or setting != noisy(**setting):
         raise ValueError(
             f"noise={setting!r} must spell out its kind and every option; build it "
             "with experiments.noisy(kind, rate, ...)"
         )
-    noise.symmetric(2, setting.get("rate", 0.0))  # refuses a rate outside [0, 1]
     if setting["kind"] == "human":
         _known("human label set", setting["set"], HUMAN_SETS)
-        if dataset != "cifar10":
-            raise ValueError(f"human labels (CIFAR-10N) exist for cifar10 only, not {dataset!r}")
+    cifar10_only = setting["kind"] == "human" or setting.get("pattern") == "cifar10-dependent"
+    if cifar10_only and dataset != "cifar10":
+        what = "human labels (CIFAR-10N) exist" if "set" in setting else "this pattern is"
+        raise ValueError(f"{what} for cifar10 only, not {dataset!r}")
     T = transition_matrix(dataset, setting)
     if T is not None and len(T) != (K := data.INFO[dataset].num_classes):
         raise ValueError(f"noise={setting!r} is for {len(T)} classes; {dataset} has {K}")
+    return noisy(**setting)
 
 
-def _check_protocol(protocol: dict) -> None:
+def _checked_loss(loss: dict) -> dict:
+    if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
+        raise ValueError(f"loss={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
+    return _loss(loss["name"], **loss.get("parameters", {}))
+
+
+def _checked_protocol(protocol: dict) -> dict:
     if set(protocol) != set(MNIST_PROTOCOL):
         raise ValueError(
             f"protocol must have exactly the keys {sorted(MNIST_PROTOCOL)}, got {sorted(protocol)}"
@@ -169,10 +184,12 @@ def _check_protocol(protocol: dict) -> None:
     _integer("epochs", protocol["epochs"], 1)
     _integer("batch", protocol["batch"], 2)
     for name in ("lr", "clip_norm"):
-        losses.base.positive(name, protocol[name])
+        positive(name, protocol[name])
     for name in ("momentum", "weight_decay"):
-        if not 0 <= protocol[name] < 1:
+        if not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
             raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
+    reals = ("lr", "momentum", "weight_decay", "clip_norm")
+    return {**protocol, **{name: float(protocol[name]) for name in reals}}
 
 
 def _integer(name: str, value: object, least: int) -> None:
@@ -186,6 +203,9 @@ def _known(what: str, value: object, known) -> None:
 
 
 def _loss(name: str, **parameters: object) -> dict:
+    """A loss with every hyper-parameter spelled out; a run's loss is always a batch mean."""
+    if "reduction" in parameters:
+        raise ValueError("reduction is not a setting of a run: training takes the mean")
     return {"name": name, "parameters": losses.build(name, **parameters).settings()}
 
 

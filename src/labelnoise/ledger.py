@@ -63,7 +63,7 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                if read(path)["result"] != record["result"]:
+                if digest(read(path)) != digest(record):
                     raise RecordError(
                         f"{path} already holds another result of the same config; "
                         "move it away to keep the new one"

@@ -193,8 +193,11 @@ def corrupt_rows(labels: np.ndarray, rows: np.ndarray, seed: int) -> tuple[np.nd
 
 def realised(labels: np.ndarray, noisy: np.ndarray, num_classes: int) -> np.ndarray:
     """The matrix that really happened, ``[K, K]``; the row of a class without samples is NaN."""
+    true, given = _labels(labels, num_classes), _labels(noisy, num_classes)
+    if len(true) != len(given):
+        raise ValueError(f"labels has {len(true)} entries but noisy has {len(given)}")
     counts = np.zeros((num_classes, num_classes))
-    np.add.at(counts, (_labels(labels, num_classes), _labels(noisy, num_classes)), 1)
+    np.add.at(counts, (true, given), 1)
     total = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
 
@@ -255,7 +258,8 @@ def _num_classes(num_classes: int) -> int:
 
 
 def _rate(rate: float) -> float:
-    if not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
+    number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
+    if not number or not 0 <= rate <= 1:
         raise ValueError(
             f"rate={rate!r} must be a number in [0, 1]: the share of labels to flip, "
             "e.g. 0.6 for 60 %"

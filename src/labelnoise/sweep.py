@@ -11,6 +11,7 @@ sweep resumes from the run's checkpoint.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import sys
@@ -81,7 +82,8 @@ def missing(runs: Sequence[Run], ledger: Ledger) -> list[Run]:
                 todo[run.key] = run
         except RecordError:
             path = ledger.path(run)
-            path.replace(path.with_suffix(".damaged"))
+            aside = (path.with_suffix(f".damaged{n or ''}") for n in itertools.count())
+            path.replace(next(free for free in aside if not free.exists()))
             todo[run.key] = run
     return list(todo.values())
 
@@ -148,9 +150,12 @@ def run_side_by_side(
                 del running[receiver]
                 worker.join()
                 if kind == "record":
-                    ledger.write(content)
-                    (checkpoints / f"{run.key}.pt").unlink(missing_ok=True)
-                else:
+                    try:
+                        ledger.write(content)
+                        (checkpoints / f"{run.key}.pt").unlink(missing_ok=True)
+                    except RecordError as error:  # the checkpoint stays: nothing is trained twice
+                        kind, content = "failed", str(error)
+                if kind == "failed":
                     failures.append((run, content))
     return failures
 

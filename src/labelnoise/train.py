@@ -91,6 +91,10 @@ class Task:
                 f"val_fraction={run.val_fraction} leaves {len(true) - held_out} "
                 "samples to train on; lower it or use more data"
             )
+        if run.val_fraction and not held_out:
+            raise ValueError(
+                f"val_fraction={run.val_fraction} holds out none of {len(true)} samples; raise it"
+            )
         val, kept = order[:held_out].sort().values, order[held_out:].sort().values
         images, true, given = (
             torch.from_numpy(images),
@@ -150,8 +154,11 @@ class State:
         )
         content = buffer.getvalue()
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(hashlib.sha256(content).digest() + content)
-        partial.replace(path)
+        try:
+            partial.write_bytes(hashlib.sha256(content).digest() + content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)  # what is left of it on a full disk
 
     def resume(self, path: Path, identity: str) -> float:
         """Takes up a checkpoint of the same run, machine and build; returns its seconds so far.

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
+from labelnoise.data import INFO
 from labelnoise.experiments import Run, headline, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.training import curve
-from labelnoise.losses import CLL, Loss
+from labelnoise.losses import CLL, Loss, build
 from labelnoise.sweep import Outcome
 from labelnoise.tables import by_label, spread
 
@@ -313,6 +314,30 @@ def rest_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.Data
             "pull, wrong label": f"{rest.wrong:.3f}",
             "mean pull": f"{rest.mean:.3f}",
             "from wrong labels (%)": "–" if rest.share is None else f"{rest.share:.1f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFrame:
+    """``theory.at_rest`` beside what happened under symmetric noise: the mean pull and its share
+    from wrong labels, predicted and measured in ``epoch``, then what was memorised in the end."""
+    groups: dict[str, list[Outcome]] = {}
+    for o in outcomes:
+        kept = f", {100 - 100 * o.run.val_fraction:g} % of the data" if o.run.val_fraction else ""
+        groups.setdefault(o.run.label + kept, []).append(o)
+    rows = {}
+    for name, group in groups.items():
+        run = group[0].run
+        loss = build(run.loss["name"], **run.loss["parameters"])
+        rest = theory.at_rest(loss, INFO[run.dataset].num_classes, run.noise["rate"])
+        curves = [o.record["curves"] for o in group if pulls(o, epoch) is not None]
+        rows[name] = {
+            "mean pull, predicted": f"{rest.mean:.3f}",
+            "measured": spread([c["gradient_norm"][epoch - 1] for c in curves], 3),
+            "share (%), predicted": "–" if rest.share is None else f"{rest.share:.1f}",
+            "share, measured": spread([c["gradient_share"][epoch - 1] for c in curves], 1),
+            "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
+            "seeds": len(group),
         }
     return pd.DataFrame(rows).T
 

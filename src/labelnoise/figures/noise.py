@@ -257,14 +257,14 @@ def class_rates(
     labels: np.ndarray, T: np.ndarray, seeds: Sequence[int], *, exact: bool = False
 ) -> np.ndarray:
     """Realised rate of every class under every seed, ``[seeds, K]``."""
-    flipped = [noise.corrupt(labels, T, seed, exact=exact)[1] for seed in seeds]
+    flipped = [noise.corrupt(labels, T, seed, exact=exact)[1] for seed in some(seeds)]
     return np.array([[f[labels == c].mean() for c in range(len(T))] for f in flipped])
 
 
 def seed_table(labels: np.ndarray, T: np.ndarray, seeds: Sequence[int]) -> pd.DataFrame:
     """What a seed fixes: the realised rate, the first labels, the fingerprint of all of them; and
     how much it shares with the first seed."""
-    first = noise.corrupt(labels, T, seeds[0])[0]
+    first = noise.corrupt(labels, T, some(seeds)[0])[0]
     rows = {}
     for seed in seeds:
         noisy, flipped = noise.corrupt(labels, T, seed)
@@ -277,6 +277,13 @@ def seed_table(labels: np.ndarray, T: np.ndarray, seeds: Sequence[int]) -> pd.Da
             "with the same wrong label (%)": f"{100 * (both & (noisy == first)).mean():.1f}",
         }
     return pd.DataFrame(rows).T
+
+
+def some(seeds: Sequence[int]) -> list[int]:
+    """``seeds`` as a list, if there is one."""
+    if not isinstance(seeds, Sequence) or isinstance(seeds, str) or len(seeds) == 0:
+        raise ValueError(f"seeds={seeds!r} must be a list of at least one seed, e.g. [0, 1, 2]")
+    return list(seeds)
 
 
 def fingerprint(noisy: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 """What all losses share: the call, its checks, the reduction, and the two quantities they use."""
 
 import inspect
+import math
 
 import torch
 from torch import Tensor, nn
@@ -80,11 +81,14 @@ def log_p_target(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.log_softmax(logits, dim=1).gather(1, targets[:, None]).squeeze(1)
 
 
-def positive(name: str, value: float, *, low: float = 0.0, high: float = float("inf")) -> float:
-    """``value`` as a float if ``low < value <= high``, else ``ValueError`` that names it."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low < value <= high:
-        raise ValueError(
-            f"{name}={value!r} must be a number above {low:g}"
-            + (f" and at most {high:g}" if high < float("inf") else "")
-        )
+def positive(name: str, value: float, *, high: float = math.inf) -> float:
+    """``value`` as a float if it is finite and ``0 < value <= high``, else ``ValueError``."""
+    if not is_number(value) or not 0 < value <= high:
+        upto = "" if high == math.inf else f" and at most {high:g}"
+        raise ValueError(f"{name}={value!r} must be a number above 0{upto}")
     return float(value)
+
+
+def is_number(value: object) -> bool:
+    """A finite int or float; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

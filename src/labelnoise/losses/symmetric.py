@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from labelnoise.losses.base import TargetLoss, positive
+from labelnoise.losses.base import TargetLoss, is_number
 
 # log 0 in reverse cross-entropy. Public code clamps the one-hot label at 1e-4, so that A is
 # log(1e-4) = -9.21; the text of the SCE paper says -4.
@@ -38,11 +38,14 @@ class SCE(TargetLoss):
         reduction: str = "mean",
     ):
         super().__init__(reduction)
-        self.alpha = 0.0 if alpha == 0 else positive("alpha", alpha)
-        self.beta = 0.0 if beta == 0 else positive("beta", beta)
-        if self.alpha == self.beta == 0:
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not is_number(value) or value < 0:
+                raise ValueError(f"{name}={value!r} must be a number of at least 0")
+        if alpha == beta == 0:
             raise ValueError("alpha and beta are both 0, so the loss would be constant; set one")
-        self.A = -positive("-A", -A)
+        if not is_number(A) or A >= 0:
+            raise ValueError(f"A={A!r} must be a number below 0: it stands for log 0")
+        self.alpha, self.beta, self.A = float(alpha), float(beta), float(A)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
         return -self.alpha * log_p - self.beta * self.A * miss
