@@ -267,10 +267,10 @@ def cll_choice() -> list[Run]:
 
 
 def cll_points() -> list[Run]:
-    """Chosen points of the map with the CNN, one seed: the candidates, and two bandwidths below
-    them, all on 90 % of the data so that they compare."""
-    narrow = [_loss("CLL", form="target", sigma=sigma) for sigma in (0.2, 0.3)]
-    return [_mnist(loss, val_fraction=0.1) for loss in (*CLL_CANDIDATES, *narrow)]
+    """Chosen points of the map with the CNN, one seed: the candidates and their neighbours, all
+    on 90 % of the data so that they compare."""
+    neighbours = [_loss("CLL", form=f, sigma=s) for f, s in (("target", 0.3), ("vector", 0.5))]
+    return [_mnist(loss, val_fraction=0.1) for loss in (*CLL_CANDIDATES, *neighbours)]
 
 
 def clean_labels() -> list[Run]:

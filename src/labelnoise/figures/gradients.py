@@ -83,7 +83,7 @@ def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     figure = plt.figure(figsize=(8.4, 4.8))
     ax = figure.subplots()
     shown = ax.pcolormesh(p_y, fine, pull / pull.max(axis=1, keepdims=True), cmap="cividis",
-                          vmin=0, vmax=1, shading="nearest")  # fmt: skip
+                          vmin=0, vmax=1, shading="nearest", rasterized=True)  # fmt: skip
     for steepest, dash, name in (
         (theory.steepest_in_z, "-", "peak of |dL/dz_y| (cubic)"),
         (theory.steepest_in_p, "--", "peak of |dL/dp_y| (1 - p_y = sigma)"),
