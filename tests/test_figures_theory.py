@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from labelnoise import experiments, noise, theory
+from labelnoise import experiments, noise, transition
 from labelnoise.figures import gradients
 from labelnoise.figures import noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
@@ -273,7 +273,7 @@ def test_the_conventions_differ_by_one_kth():
 
 def test_the_spread_is_drawn_cell_by_cell_and_sorted(sample):
     _, true, noisy = sample
-    z = theory.deviations(true, noisy, noise.symmetric(10, 0.6))
+    z = transition.deviations(true, noisy, noise.symmetric(10, 0.6))
     cells, together, _ = draw.spread(z).axes
     assert np.allclose(cells.images[0].get_array(), z)
     expected, seen = xy(together, "the 100 cells, sorted")

@@ -84,7 +84,7 @@ def no_training(monkeypatch):
     monkeypatch.setattr(sweep, "run_side_by_side", explode)
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 120) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import noise, theory
+from labelnoise import noise, theory, transition
 from labelnoise.losses import CE, CLL, GCE, MAE, SCE, Loss
 
 FORMS = ("target", "vector", "elementwise")
@@ -267,23 +267,25 @@ def test_mae_rests_at_certainty_without_any_pull():
 
 
 def test_realised_rates_of_both_conventions():
-    assert theory.realised_rate(noise.symmetric(10, 0.6)) == pytest.approx(0.6)
+    assert transition.realised_rate(noise.symmetric(10, 0.6)) == pytest.approx(0.6)
     for K in (2, 10, 100):
         T = noise.symmetric(K, 0.6, keep_true=True)
-        assert theory.realised_rate(T) == pytest.approx(0.6 * (K - 1) / K)
+        assert transition.realised_rate(T) == pytest.approx(0.6 * (K - 1) / K)
     T = noise.asymmetric("mnist", 0.4)
-    assert theory.realised_rate(T) == pytest.approx(0.2)
+    assert transition.realised_rate(T) == pytest.approx(0.2)
     only_sevens = np.eye(10)[7]
-    assert theory.realised_rate(T, only_sevens) == pytest.approx(0.4)
+    assert transition.realised_rate(T, only_sevens) == pytest.approx(0.4)
 
 
 def test_confusion_ratios_are_the_published_ones():
-    ratios = [theory.confusion_ratio(noise.symmetric(10, r))[0] for r in (0.2, 0.4, 0.6, 0.8, 0.9)]
+    ratios = [
+        transition.confusion_ratio(noise.symmetric(10, r))[0] for r in (0.2, 0.4, 0.6, 0.8, 0.9)
+    ]
     assert ratios == pytest.approx([0.028, 0.074, 0.167, 0.444, 1.0], abs=5e-4)
-    ratios = [theory.confusion_ratio(noise.asymmetric("mnist", r)).max() for r in (0.1, 0.4)]
+    ratios = [transition.confusion_ratio(noise.asymmetric("mnist", r)).max() for r in (0.1, 0.4)]
     assert ratios == pytest.approx([0.111, 0.667], abs=5e-4)
-    assert theory.confusion_ratio(noise.symmetric(3, 1.0)).tolist() == [math.inf] * 3
-    assert theory.confusion_ratio(np.eye(3)).tolist() == [0, 0, 0]
+    assert transition.confusion_ratio(noise.symmetric(3, 1.0)).tolist() == [math.inf] * 3
+    assert transition.confusion_ratio(np.eye(3)).tolist() == [0, 0, 0]
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +298,7 @@ def labels() -> np.ndarray:
 def test_deviations_are_binomial_standard_scores():
     true, noisy = np.array([0] * 100 + [1] * 50), np.array([0] * 70 + [1] * 30 + [1] * 50)
     T = np.array([[0.8, 0.2], [0.0, 1.0]])
-    z = theory.deviations(true, noisy, T)
+    z = transition.deviations(true, noisy, T)
     assert z[0] == pytest.approx([-2.5, 2.5])
     assert np.isnan(z[1]).all()
 
@@ -310,13 +312,13 @@ def test_fair_draws_pass_and_other_matrices_fail(labels, kind):
         "pairflip": noise.pairflip(10, 0.45),
     }[kind]
     noisy, _ = noise.corrupt(labels, T, seed=0)
-    z = theory.deviations(labels, noisy, T)
+    z = transition.deviations(labels, noisy, T)
     assert np.nanmax(abs(z)) < 4
-    _, dof, p = theory.chi_square(labels, noisy, T)
+    _, dof, p = transition.chi_square(labels, noisy, T)
     assert dof == int((T > 0).sum() - 10)
     assert 1e-3 < p < 1 - 1e-3
     slightly = 0.97 * T + 0.03 * np.eye(10)
-    assert theory.chi_square(labels, noisy, slightly)[2] < 1e-3
+    assert transition.chi_square(labels, noisy, slightly)[2] < 1e-3
 
 
 def test_the_p_value_is_scipys():
@@ -325,7 +327,7 @@ def test_the_p_value_is_scipys():
         np.array([0] * 100 + [1] * 50),
         np.array([0] * 70 + [1] * 30 + [0] * 20 + [1] * 30),
     )
-    statistic, dof, p = theory.chi_square(true, noisy, np.array([[0.75, 0.25], [0.3, 0.7]]))
+    statistic, dof, p = transition.chi_square(true, noisy, np.array([[0.75, 0.25], [0.3, 0.7]]))
     seen, expected = np.array([70, 30, 20, 30]), np.array([75, 25, 15, 35])
     assert statistic == pytest.approx(((seen - expected) ** 2 / expected).sum())
     assert dof == 2
@@ -333,12 +335,12 @@ def test_the_p_value_is_scipys():
 
 
 def test_a_forbidden_flip_is_infinitely_unlikely():
-    statistic, _, p = theory.chi_square(np.array([0, 1]), np.array([1, 1]), np.eye(2))
+    statistic, _, p = transition.chi_square(np.array([0, 1]), np.array([1, 1]), np.eye(2))
     assert (statistic, p) == (math.inf, 0.0)
 
 
 def test_no_freedom_is_no_evidence():
-    assert theory.chi_square(np.array([0, 1]), np.array([0, 1]), np.eye(2)) == (0.0, 0, 1.0)
+    assert transition.chi_square(np.array([0, 1]), np.array([0, 1]), np.eye(2)) == (0.0, 0, 1.0)
 
 
 # ----------------------------------------------------------------------------------- bad input
@@ -372,9 +374,9 @@ P = np.full(4, 0.25)
         (lambda: theory.mae_gap(0.0), "sigma=0.0"),
         (lambda: theory.at_rest(CE(), 10, 1.5), "rate=1.5"),
         (lambda: theory.check(CE(), 1), "num_classes=1"),
-        (lambda: theory.realised_rate(np.eye(3), [1, 2]), "counts must be 3 class sizes"),
-        (lambda: theory.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
-        (lambda: theory.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
+        (lambda: transition.realised_rate(np.eye(3), [1, 2]), "counts must be 3 class sizes"),
+        (lambda: transition.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
+        (lambda: transition.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
     ],
 )
 def test_bad_input_is_named(call, named):

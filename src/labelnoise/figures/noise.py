@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from labelnoise import noise, theory
+from labelnoise import noise, transition
 from labelnoise.figures import DASHES
 from labelnoise.sweep import Outcome
 from labelnoise.train import given_labels
@@ -84,11 +84,11 @@ def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
     rates = np.linspace(0, 1, 21)
     figure = plt.figure(figsize=(7, 4.6))
     ax = figure.subplots()
-    true_excluded = [theory.realised_rate(noise.symmetric(10, r)) for r in rates]
+    true_excluded = [transition.realised_rate(noise.symmetric(10, r)) for r in rates]
     ax.plot(100 * rates, 100 * np.array(true_excluded), color=RIGHT, lw=2.5,
             label="true class excluded (any K)")  # fmt: skip
     for K, dash in zip(num_classes, DASHES[1:], strict=False):
-        kept = [theory.realised_rate(noise.symmetric(K, r, keep_true=True)) for r in rates]
+        kept = [transition.realised_rate(noise.symmetric(K, r, keep_true=True)) for r in rates]
         ax.plot(100 * rates, 100 * np.array(kept), color=WRONG, ls=dash, lw=2,
                 label=f"may land on the true class, K = {K}")  # fmt: skip
     ax.set(xlabel="nominal rate (%)", ylabel="realised rate (%)", xlim=(0, 100), ylim=(0, 100))
@@ -98,7 +98,7 @@ def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
 
 
 def spread(z: np.ndarray) -> Figure:
-    """Standardised deviations of a realised matrix ``z`` ``[K, K]`` (see ``theory.deviations``):
+    """Standardised deviations of a realised matrix ``z`` ``[K, K]`` (``transition.deviations``):
     cell by cell, and sorted against the quantiles of a standard normal."""
     cells = np.sort(z[np.isfinite(z)])
     if not len(cells):
@@ -191,9 +191,9 @@ def rate_table(named: Mapping[str, np.ndarray], labels: np.ndarray) -> pd.DataFr
     for title, T in named.items():
         counts = np.bincount(labels, minlength=len(T))
         rows[title] = {
-            "realised, equal classes (%)": f"{100 * theory.realised_rate(T):.1f}",
-            "realised, these labels (%)": f"{100 * theory.realised_rate(T, counts):.1f}",
-            "worst confusion ratio": f"{theory.confusion_ratio(T).max():.3f}",
+            "realised, equal classes (%)": f"{100 * transition.realised_rate(T):.1f}",
+            "realised, these labels (%)": f"{100 * transition.realised_rate(T, counts):.1f}",
+            "worst confusion ratio": f"{transition.confusion_ratio(T).max():.3f}",
         }
     return pd.DataFrame(rows).T
 
@@ -203,7 +203,7 @@ def convention_table(rates: Sequence[float], num_classes: Sequence[int]) -> pd.D
     K. Where the true class is excluded, realised and nominal are equal."""
     cells = {
         f"K = {K}": {
-            f"{100 * rate:g} % nominal": f"{100 * theory.realised_rate(T):.1f}"
+            f"{100 * rate:g} % nominal": f"{100 * transition.realised_rate(T):.1f}"
             for rate in rates
             for T in [noise.symmetric(K, rate, keep_true=True)]
         }
@@ -220,7 +220,7 @@ def margin_table(rates: Sequence[float], num_classes: int) -> pd.DataFrame:
         rows[f"{100 * rate:g} %"] = {
             "true class (%)": f"{100 * T[0, 0]:.1f}",
             "each wrong class (%)": f"{100 * T[0, 1]:.1f}",
-            "confusion ratio": f"{theory.confusion_ratio(T)[0]:.3f}",
+            "confusion ratio": f"{transition.confusion_ratio(T)[0]:.3f}",
         }
     return pd.DataFrame(rows).T
 
