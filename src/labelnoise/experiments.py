@@ -273,9 +273,13 @@ def cll_points() -> list[Run]:
     return [_mnist(loss, val_fraction=0.1) for loss in (*CLL_CANDIDATES, *neighbours)]
 
 
-def clean_labels() -> list[Run]:
-    """CE and CLL on clean labels: what the network can do, and what robustness costs."""
-    return [_mnist(loss, noise=noisy("clean")) for loss in (published("mnist", "CE"), CLL)]
+def clean_labels(networks: Sequence[str] = ("cnn4", "mlp")) -> list[Run]:
+    """CE and CLL on clean labels: what a network can do, and what robustness costs."""
+    return [
+        _mnist(loss, noise=noisy("clean"), model=model)
+        for model in networks
+        for loss in (published("mnist", "CE"), CLL)
+    ]
 
 
 def ce_protocols() -> list[Run]:
