@@ -78,6 +78,16 @@ def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     return text + (f"; not yet run: {'; '.join(lacking)}" if lacking else "")
 
 
+def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Last-epoch accuracy, ``[network x loss]``, for runs with one seed a cell."""
+    cells = [
+        {"network": o.run.model, "loss": o.run.label, "last": number(o.last)} for o in outcomes
+    ]
+    return pd.DataFrame(cells, columns=["network", "loss", "last"]).pivot_table(
+        index="network", columns="loss", values="last", aggfunc="first"
+    )
+
+
 def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
     cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
