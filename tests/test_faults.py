@@ -37,11 +37,12 @@ def run(*, epochs: int = 2, **changes: object) -> Run:
 LONG = run(epochs=EPOCHS, seed=7)
 
 SWEEP = """
-    import json, resource, sys
+    import json, resource, signal, sys
     from pathlib import Path
     from labelnoise.experiments import Run
     from labelnoise.ledger import Ledger
     from labelnoise.sweep import train_missing
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs started with & ignore Ctrl-C
     if limit := int(sys.argv[3]):  # no file may grow beyond it: a full disk, as the kernel does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     runs = [Run(**config) for config in json.loads(sys.argv[2])]

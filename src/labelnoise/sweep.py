@@ -171,6 +171,8 @@ def work(run: Run, checkpoint: Path, sender: Connection) -> None:
 
     try:
         sender.send(("record", train(run, checkpoint=checkpoint, on_epoch=on_epoch)))
+    except BrokenPipeError:  # nobody listens any more: the sweep was killed
+        sys.exit(1)
     except Exception as error:
         sender.send(("failed", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
 
