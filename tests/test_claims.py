@@ -84,6 +84,9 @@ def test_better_in_most_cases_is_partly_at_best_with_one_case():
     better = [o for loss in claims.ROBUST for o in outcomes(loss, [99.0, 99.2, 99.1])]
     assert verdict(6, cll + worse) == claims.PARTLY
     assert verdict(6, cll + better) == claims.NOT
+    single = [o for loss in claims.ROBUST for o in outcomes(loss, [90.0])]
+    assert verdict(6, cll + single) == claims.NOT_RUN  # one seed has no interval
+    assert verdict(6, cll + worse[:6] + single[-1:]) == claims.PARTLY
 
 
 def test_agreement_tells_identical_inside_and_outside_apart():

@@ -208,11 +208,19 @@ def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
     if not gains:
         return NOT_RUN, "no record"
     won = [name for name, gain in gains.items() if _ordering(gain, "")[0] == REPRODUCED]
+    open_ = [name for name, gain in gains.items() if gain.low is None and gain.mean > 0]
     listed = ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in gains.items())
-    verdict = PARTLY if len(won) > len(gains) / 2 else NOT
-    return verdict, (f"CLL minus each, paired by seed: {listed} points; the interval lies above 0 "
-                     f"for {len(won)} of {len(gains)}; one data set at one rate, so partly at "
-                     "best")  # fmt: skip
+    where = (
+        f"CLL minus each, paired by seed: {listed} points; the interval lies above 0 for "
+        f"{len(won)} of {len(gains)}"
+    )
+    if open_:
+        where += f"; one seed, so no interval, for {', '.join(open_)}"
+    if len(won) > len(gains) / 2:
+        return PARTLY, f"{where}; one data set at one rate, so partly at best"
+    if len(won) + len(open_) > len(gains) / 2:
+        return NOT_RUN, f"{where}: more seeds have to decide"
+    return NOT, where
 
 
 ROBUST = tuple(experiments.published("mnist", name) for name in ("GCE", "MAE", "SCE"))
