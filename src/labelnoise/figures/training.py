@@ -39,8 +39,8 @@ def learning_curves(
     for label, (value, name) in (paper or {}).items():
         ax.axhline(value, color=colour(name), ls=(0, (1, 2)), lw=1.2)
         ax.annotate(
-            f"{label} {value:.2f}", (1.0, value), xycoords=("axes fraction", "data"),
-            xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize="small",
+            f"{label}\n{value:.2f}", (1.0, value), xycoords=("axes fraction", "data"),
+            xytext=(5, 0), textcoords="offset points", va="center", fontsize="small",
         )  # fmt: skip
     ax.set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Test accuracy while training")
     ax.legend(loc="lower left", fontsize="small")
