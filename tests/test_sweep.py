@@ -120,6 +120,14 @@ def test_a_sweep_trains_the_profiles_missing_runs_and_no_others(
     assert contents(committed) == before, "evidence is never written"
 
 
+def test_what_was_trained_here_for_another_profile_does_not_replace_the_evidence(
+    here, committed, undisturbed
+):
+    here.write({**json.loads(undisturbed[SHORT[0].key]), "provenance": {"device": "this"}})
+    (outcome,) = sweep.sweep(SHORT[:1], "replay", here=here, committed=committed)
+    assert (outcome.source, outcome.last) == ("committed", 12.5)
+
+
 def test_a_second_sweep_trains_nothing(here, committed, profile, monkeypatch):
     name = profile(*SHORT)
     first = sweep.sweep(SHORT, name, here=here, committed=committed)
