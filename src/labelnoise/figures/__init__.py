@@ -22,7 +22,7 @@ COLOURS = {
     "paper": "#000000",
 }
 # Line styles tell apart what shares a colour, and survive a black-and-white print.
-DASHES = ("-", "--", ":", "-.")
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def style() -> None:

@@ -191,7 +191,7 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
     figure = plt.figure(figsize=(11, 4.6))
     share, norm = figure.subplots(1, 2)
     for i, (name, group) in enumerate(by_label(outcomes).items()):
-        line = {"color": colour(group[0].run.loss["name"]), "ls": DASHES[i % 4]}
+        line = {"color": colour(group[0].run.loss["name"]), "ls": DASHES[i % len(DASHES)]}
         line["label"] = f"{name} ({len(group)} seed{'s' if len(group) > 1 else ''})"
         curve(share, group, "gradient_share", **line)
         curve(norm, group, "gradient_norm", **line)
@@ -372,7 +372,7 @@ def line_styles(losses: Sequence[Loss]) -> list[dict]:
     styles = []
     for i, loss in enumerate(losses):
         tone = next(shades) if isinstance(loss, CLL) else colour(type(loss).__name__)
-        styles.append({"color": tone, "ls": DASHES[i % 4], "lw": 2, "label": label(loss)})
+        styles.append({"color": tone, "ls": DASHES[i % len(DASHES)], "lw": 2, "label": label(loss)})
     return styles
 
 

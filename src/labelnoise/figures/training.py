@@ -31,11 +31,13 @@ def learning_curves(
 ) -> Figure:
     """Clean test accuracy over epochs, a line a loss. ``paper``: label -> (value, loss name),
     drawn as horizontal lines."""
-    figure, ax = plt.subplots(figsize=(8, 4.6))
+    figure, ax = plt.subplots(figsize=(8, 5))
     for i, (label, group) in enumerate(by_label(outcomes).items()):
         name = group[0].run.loss["name"]
         shown = f"{label} ({len(group)} seed{'s' if len(group) > 1 else ''})"
-        curve(ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % 4], label=shown)
+        curve(
+            ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % len(DASHES)], label=shown
+        )
     for label, (value, name) in (paper or {}).items():
         ax.axhline(value, color=colour(name), ls=(0, (1, 2)), lw=1.2)
         ax.annotate(
@@ -43,7 +45,7 @@ def learning_curves(
             xytext=(5, 0), textcoords="offset points", va="center", fontsize="small",
         )  # fmt: skip
     ax.set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Test accuracy while training")
-    ax.legend(loc="lower left", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 
@@ -56,7 +58,7 @@ def memorisation(outcomes: Sequence[Outcome]) -> Figure:
     for ax, (field, title) in zip(axes, panels, strict=True):
         for i, (label, group) in enumerate(by_label(outcomes).items()):
             name = group[0].run.loss["name"]
-            curve(ax, group, field, color=colour(name), ls=DASHES[i % 4], label=label)
+            curve(ax, group, field, color=colour(name), ls=DASHES[i % len(DASHES)], label=label)
         ax.set(xlabel="epoch", title=title, ylim=(-3, 103))
     axes[0].set_ylabel("mislabelled training samples (%)")
     axes[0].legend(loc="upper left", fontsize="small")
@@ -104,7 +106,7 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
     ordered = sorted(outcomes, key=lambda o: o.run.loss["parameters"]["sigma"])
     shades = plt.get_cmap("viridis_r")(np.linspace(0.15, 1, len(ordered)))
     for i, (outcome, shade) in enumerate(zip(ordered, shades, strict=True)):
-        line = {"color": shade, "ls": DASHES[i % 4]}
+        line = {"color": shade, "ls": DASHES[i % len(DASHES)]}
         line["label"] = f"sigma {outcome.run.loss['parameters']['sigma']:g}"
         curve(axes[0], [outcome], "test_accuracy", **line)
         curve(axes[1], [outcome], "gradient_norm", **line)
