@@ -153,17 +153,18 @@ def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):
 
 
 def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
-    """The checkpoints (0.1 MB and more) do not fit, the records (2 kB) do."""
-    with start_sweep(here, run(), run(seed=1), limit=50_000) as process:
+    """The checkpoint (0.1 MB and more) does not fit, the record (2 kB) would."""
+    of = run()
+    with start_sweep(here, of, limit=50_000) as process:
         said = process.communicate(timeout=600)[1]
     assert process.returncode == 1
-    assert "SweepError: 2 of 2 runs failed" in said
-    assert run().key in said
+    assert "SweepError: 1 of 1 runs failed" in said
+    assert of.key in said
     assert "File too large" in said
     assert list(here.records()) == []
-    assert train_missing([run(), run(seed=1)], here) == 2
-    for of in (run(), run(seed=1)):
-        assert exact(here.find(of)) == exact(train(of, device="cpu"))
+    assert list(checkpoint(here, of).parent.iterdir()) == [], "the disk is no fuller than before"
+    assert train_missing([of], here) == 1
+    assert exact(here.find(of)) == exact(train(of, device="cpu"))
 
 
 def test_a_checkpoint_that_did_not_fit_leaves_nothing_on_the_full_disk(tmp_path, monkeypatch):
