@@ -25,9 +25,13 @@ MNIST_PROTOCOL = {
     "clip_norm": 5.0,
 }
 
+# The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
+ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
 HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
 PROBES = ("gradient",)
+REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,16 @@ def config_key(config: dict) -> str:
 
 
 def loss_label(loss: dict) -> str:
-    """The name of a loss; CLL's form and bandwidth are part of it, since they make the loss."""
-    if loss["name"] != "CLL":
-        return loss["name"]
-    settings = loss["parameters"]
-    scaled = ", normalised" if settings["normalise"] else ""
-    return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
+    """The name of a loss, which alone stands for its published MNIST setting; parameters that
+    differ follow, e.g. ``AEL(a 1)``. CLL's form and bandwidth are always there: they make it."""
+    name, settings = loss["name"], loss["parameters"]
+    if name == "CLL":
+        scaled = ", normalised" if settings["normalise"] else ""
+        return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
+    usual = published("mnist", name)["parameters"] if name in losses.PUBLISHED["mnist"] else {}
+    differs = [f"{k} {v:g}" if is_number(v) else f"{k} {v}"
+               for k, v in settings.items() if k not in usual or v != usual[k]]  # fmt: skip
+    return name + (f"({', '.join(differs)})" if differs else "")
 
 
 def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
@@ -175,9 +183,10 @@ def _checked_loss(loss: dict) -> dict:
 
 
 def _checked_protocol(protocol: dict) -> dict:
-    if set(protocol) != set(MNIST_PROTOCOL):
+    if set(protocol) - {"l1"} != set(MNIST_PROTOCOL):
         raise ValueError(
-            f"protocol must have exactly the keys {sorted(MNIST_PROTOCOL)}, got {sorted(protocol)}"
+            f"protocol must have exactly the keys {sorted(MNIST_PROTOCOL)}, and at will l1, got "
+            f"{sorted(protocol)}"
         )
     _known("optimizer", protocol["optimizer"], ("sgd",))
     _known("schedule", protocol["schedule"], ("cosine",))
@@ -188,7 +197,9 @@ def _checked_protocol(protocol: dict) -> dict:
     for name in ("momentum", "weight_decay"):
         if not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
             raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
-    reals = ("lr", "momentum", "weight_decay", "clip_norm")
+    if "l1" in protocol:
+        positive("l1", protocol["l1"])  # no penalty is no key, so that a run has one name
+    reals = [name for name in protocol if name in REALS]
     return {**protocol, **{name: float(protocol[name]) for name in reals}}
 
 
@@ -236,8 +247,10 @@ CLL_SIGMAS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 
 
 def _mnist(loss: dict, *, seed: int = 0, model: str = "cnn4", **changes: object) -> Run:
-    setting = {"noise": SYMMETRIC_60, "probe": ("gradient",), **changes}
-    return Run("mnist", loss=loss, model=model, protocol=MNIST_PROTOCOL, seed=seed, **setting)
+    setting = {
+        "noise": SYMMETRIC_60, "probe": ("gradient",), "protocol": MNIST_PROTOCOL, **changes
+    }  # fmt: skip
+    return Run("mnist", loss=loss, model=model, seed=seed, **setting)
 
 
 def headline(seeds: Sequence[int] = SEEDS) -> list[Run]:
@@ -307,6 +320,45 @@ def cll_normalised() -> list[Run]:
     ]
 
 
+def every_loss(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
+    """Every loss at its published MNIST setting (or its paper's default), with the MLP."""
+    settings = [published("mnist", name) if name != "CLL" else CLL for name in losses.LOSSES]
+    return [_mnist(loss, seed=s, model="mlp") for s in seeds for loss in settings]
+
+
+def anl(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
+    """ANL-CE under the protocol of its own paper, with the MLP."""
+    loss = published("mnist", "ANL-CE")
+    return [_mnist(loss, seed=s, model="mlp", protocol=ANL_PROTOCOL) for s in seeds]
+
+
+def ratio_sweep() -> list[Run]:
+    """Losses of p_y whose asymmetry ratio is moved by their parameter, with the MLP, one seed."""
+    moved = (
+        *(("AEL", {"a": a}) for a in (0.25, 0.5, 1.0)),
+        *(("AGCE", {"a": a, "q": 0.2}) for a in (0.1, 0.5, 1.0)),
+        *(("AUL", {"a": a, "q": 3.0}) for a in (1.2, 2.0, 5.5)),
+        *(("GCE", {"q": q}) for q in (0.3, 0.9)),
+        *(("TaylorCE", {"order": order}) for order in (2, 20)),
+        *(("PHuberCE", {"tau": tau}) for tau in (2.0, 4.0)),
+        *(("GeneralisedCLL", {"alpha": 1.0, "beta": b}) for b in (0.25, 0.5)),
+    )
+    return [_mnist(_loss(name, **parameters), model="mlp") for name, parameters in moved]
+
+
+def cll_start() -> list[Run]:
+    """CLL ``target`` where training begins to fail, with the MLP, one seed: a finer walk over
+    sigma, and the same without weight decay, which competes with a vanishing pull."""
+    still = {**MNIST_PROTOCOL, "weight_decay": 0.0}
+    walk = [
+        _mnist(_loss("CLL", sigma=sigma), model="mlp") for sigma in (0.33, 0.36, 0.4, 0.43, 0.46)
+    ]
+    return walk + [
+        _mnist(_loss("CLL", sigma=sigma), model="mlp", protocol=still)
+        for sigma in (0.2, 0.25, 0.3, 0.33)
+    ]
+
+
 def smoke() -> list[Run]:
     """Seconds: the headline in miniature, on scikit-learn's digits, so that it needs no network."""
     protocol = {**MNIST_PROTOCOL, "epochs": 2}
@@ -325,6 +377,10 @@ GRIDS = {
     "clean_labels": clean_labels,
     "ce_protocols": ce_protocols,
     "cll_normalised": cll_normalised,
+    "every_loss": every_loss,
+    "anl": anl,
+    "ratio_sweep": ratio_sweep,
+    "cll_start": cll_start,
     "smoke": smoke,
 }
 

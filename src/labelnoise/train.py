@@ -204,7 +204,7 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
             logits.retain_grad()
         loss = state.loss(logits, targets)
         state.optimizer.zero_grad()
-        loss.backward()
+        (loss + l1_penalty(state.model, p["l1"]) if "l1" in p else loss).backward()
         nn.utils.clip_grad_norm_(state.model.parameters(), p["clip_norm"])
         state.optimizer.step()
 
@@ -225,6 +225,11 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
         curves["gradient_norm"].append(number(gradient.mean()))
     if curves["train_loss"][-1] is None:
         state.diverged_at = state.epoch
+
+
+def l1_penalty(model: nn.Module, l1: float) -> Tensor:
+    """``l1 * sum |w|`` over all parameters of the network."""
+    return l1 * torch.stack([w.abs().sum() for w in model.parameters()]).sum()
 
 
 @torch.no_grad()

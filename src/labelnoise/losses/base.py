@@ -51,6 +51,11 @@ class Loss(nn.Module):
         loss = self.per_sample(logits, targets)
         return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()
 
+    @property
+    def name(self) -> str:
+        """The short name that the field's tables print: the key in ``LOSSES``."""
+        return type(self).__name__
+
     def settings(self) -> dict:
         """The hyper-parameters, by the names of the constructor, as plain JSON values."""
         names = inspect.signature(type(self)).parameters
@@ -78,15 +83,44 @@ class TargetLoss(Loss):
 
 def log_p_target(logits: Tensor, targets: Tensor) -> Tensor:
     """``log p_y``, ``[B]``."""
-    return torch.log_softmax(logits, dim=1).gather(1, targets[:, None]).squeeze(1)
+    return of_target(torch.log_softmax(logits, dim=1), targets)
 
 
-def positive(name: str, value: float, *, high: float = math.inf) -> float:
-    """``value`` as a float if it is finite and ``0 < value <= high``, else ``ValueError``."""
-    if not is_number(value) or not 0 < value <= high:
+def of_target(values: Tensor, targets: Tensor) -> Tensor:
+    """The target's entry of each row: ``[B, K]`` to ``[B]``."""
+    return values.gather(1, targets[:, None]).squeeze(1)
+
+
+def power(x: Tensor, exponent: float) -> Tensor:
+    """``x^exponent`` for x >= 0, with the gradient 0 at x = 0, where autograd has 0 * inf = NaN
+    for an exponent below 1. (There x is an error that has reached 0: nothing is left to learn.)"""
+    inside = x != 0
+    return torch.where(inside, x, 1).pow(exponent).where(inside, 0)
+
+
+def positive(name: str, value: float, *, low: float = 0.0, high: float = math.inf) -> float:
+    """``value`` as a float if it is finite and ``low < value <= high``, else ``ValueError``."""
+    if not is_number(value) or not low < value <= high:
         upto = "" if high == math.inf else f" and at most {high:g}"
-        raise ValueError(f"{name}={value!r} must be a number above 0{upto}")
+        raise ValueError(f"{name}={value!r} must be a number above {low:g}{upto}")
     return float(value)
+
+
+def weights(alpha: float, beta: float) -> tuple[float, float]:
+    """The weights of a sum of two losses: numbers of at least 0, not both 0."""
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if not is_number(value) or value < 0:
+            raise ValueError(f"{name}={value!r} must be a number of at least 0")
+    if alpha == beta == 0:
+        raise ValueError("alpha and beta are both 0, so the loss would be constant; set one")
+    return float(alpha), float(beta)
+
+
+def flag(name: str, value: bool) -> bool:
+    """``value`` if it is True or False, else ``ValueError``."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be True or False")
+    return value
 
 
 def is_number(value: object) -> bool:

@@ -1,11 +1,13 @@
-"""CLL: correntropy between the softmax output and the one-hot label."""
+"""CLL: correntropy between the softmax output and the one-hot label; its limit, the squared error;
+its extensions to other kernels."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, log_p_target, positive
+from labelnoise.losses.base import Loss, TargetLoss, flag, is_number, log_p_target, positive, power
 
 FORMS = ("target", "vector", "elementwise")
 
@@ -44,15 +46,11 @@ class CLL(Loss):
         reduction: str = "mean",
     ):
         super().__init__(reduction)
-        self.sigma = positive("sigma", sigma, high=1e6)
-        if self.sigma < 1e-6:
-            raise ValueError(f"sigma={sigma!r} is below 1e-6, where every gradient underflows")
+        self.sigma = bandwidth("sigma", sigma)
         if form not in FORMS:
             raise ValueError(f"form={form!r} is unknown; known: {', '.join(FORMS)}")
-        if not isinstance(normalise, bool):
-            raise ValueError(f"normalise={normalise!r} must be True or False")
         self.form = form
-        self.normalise = normalise
+        self.normalise = flag("normalise", normalise)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         if self.form == "target":
@@ -74,8 +72,66 @@ class CLL(Loss):
         return -terms * math.expm1(-square / (2 * self.sigma**2))
 
 
+class GeneralisedCLL(TargetLoss):
+    """CLL ``target`` with the generalised Gaussian kernel: ``1 - exp(-((1 - p_y)/beta)^alpha)``,
+    in [0, 1 - exp(-beta^-alpha)]; shape 0 < alpha <= 100, bandwidth beta in [1e-6, 1e6].
+
+    alpha = 2 and beta = sqrt(2) sigma is CLL. For alpha <= 1 the slope no longer fades as
+    p_y -> 1; alpha = 1 with a wide kernel is MAE: beta L -> 1 - p_y. The kernel of Chen et al.,
+    IEEE TSP 2016 (arXiv 1504.02931); its use on labels is ours.
+    """
+
+    def __init__(self, alpha: float, beta: float, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.alpha, self.beta = positive("alpha", alpha, high=100), bandwidth("beta", beta)
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        return -torch.expm1(-power(miss / self.beta, self.alpha))
+
+
+class MixtureCLL(TargetLoss):
+    """CLL ``target`` with a mixture of Gaussian kernels: ``sum_i weights_i [1 - exp(-(1 - p_y)^2 /
+    2 sigmas_i^2)]``, in [0, 1]; weights above 0 that sum to 1, each sigma in [1e-6, 1e6].
+
+    A narrow kernel beside a wide one: the narrow one still counts errors, the wide one still pulls
+    where the narrow one has given up. Mixture correntropy with centre 0; its use on labels is ours.
+    """
+
+    def __init__(self, sigmas: Sequence[float], weights: Sequence[float], reduction: str = "mean"):
+        super().__init__(reduction)
+        if len(sigmas) != len(weights) or not len(sigmas):
+            raise ValueError(f"sigmas={sigmas!r} and weights={weights!r} must be of one length")
+        self.sigmas = [bandwidth("sigmas", sigma) for sigma in sigmas]
+        self.weights = [positive("weights", weight) for weight in weights]
+        if abs(sum(self.weights) - 1) > 1e-9:
+            raise ValueError(f"weights={weights!r} must sum to 1, not to {sum(self.weights):g}")
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        terms = zip(self.weights, self.sigmas, strict=True)
+        return -sum(w * torch.expm1(-miss.square() / (2 * s**2)) for w, s in terms)
+
+
+class MSE(Loss):
+    """Squared error ``||e||_2^2 = sum_k (one-hot(y)_k - p_k)^2``, the Brier score, in [0, 2].
+
+    What 2 sigma^2 CLL(vector) becomes for a wide kernel. (Public code averages over the K classes
+    as well: K times less.)
+    """
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return squared_error(logits, targets).sum(dim=1)
+
+
 def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
     """``(one-hot(y) - p)^2``, ``[B, K]``, with 1 - p_y from ``expm1`` in the target's column."""
     log_p = torch.log_softmax(logits, dim=1)
     miss = -torch.expm1(log_p.gather(1, targets[:, None]))
     return log_p.exp().scatter(1, targets[:, None], miss).square()
+
+
+def bandwidth(name: str, value: float) -> float:
+    """A bandwidth in [1e-6, 1e6]; below, every gradient underflows."""
+    if not is_number(value) or not 1e-6 <= value <= 1e6:
+        raise ValueError(f"{name}={value!r} must be a number above 0, in [1e-6, 1e6]: below, every "
+                         "gradient underflows")  # fmt: skip
+    return float(value)

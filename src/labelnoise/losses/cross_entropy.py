@@ -1,9 +1,11 @@
-"""Cross-entropy and its bend towards MAE."""
+"""Cross-entropy, and its bends: what is done to -log p_y so that a wrong label pulls less."""
+
+import math
 
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import TargetLoss, positive
+from labelnoise.losses.base import Loss, TargetLoss, flag, is_number, of_target, positive, power
 
 
 class CE(TargetLoss):
@@ -14,6 +16,30 @@ class CE(TargetLoss):
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
         return -log_p
+
+
+class FL(TargetLoss):
+    """Focal loss, ``-(1 - p_y)^gamma log p_y``, in [0, inf); gamma >= 0.
+
+    gamma = 0 is CE; a larger one turns away from what is learnt already. Lin et al., ICCV 2017
+    (arXiv 1708.02002). ``detach=True`` holds the factor (1 - p_y)^gamma constant in the
+    gradient, as the code of APL and ALFs does: the same value, another training.
+    """
+
+    def __init__(self, gamma: float = 0.5, detach: bool = False, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.gamma, self.detach = focal(gamma, detach)
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        factor = miss.detach().pow(self.gamma) if self.detach else power(miss, self.gamma)
+        return -factor * log_p
+
+
+def focal(gamma: float, detach: bool) -> tuple[float, bool]:
+    """The checked parameters of a focal factor (1 - p)^gamma."""
+    if not is_number(gamma) or gamma < 0:
+        raise ValueError(f"gamma={gamma!r} must be a number of at least 0")
+    return float(gamma), flag("detach", detach)
 
 
 class GCE(TargetLoss):
@@ -29,3 +55,75 @@ class GCE(TargetLoss):
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
         return -torch.expm1(self.q * log_p) / self.q
+
+
+class TaylorCE(TargetLoss):
+    """The Taylor series of cross-entropy around p_y = 1, cut off: ``sum_{i=1..order} (1 - p_y)^i
+    / i``, in [0, 1 + 1/2 + ... + 1/order]; order = 1, 2, ...
+
+    order = 1 is MAE/2; order -> inf is CE. Feng et al., IJCAI 2020, p. 305.
+    """
+
+    def __init__(self, order: int = 6, reduction: str = "mean"):
+        super().__init__(reduction)
+        if not isinstance(order, int) or isinstance(order, bool) or order < 1:
+            raise ValueError(f"order={order!r} must be an integer of at least 1")
+        self.order = order
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        total = torch.zeros_like(miss)
+        for i in range(self.order, 0, -1):  # Horner: miss (1 + miss (1/2 + miss (1/3 + ...)))
+            total = miss * (1 / i + total)
+        return total
+
+
+class PHuberCE(TargetLoss):
+    """Partially Huberised cross-entropy: ``-log p_y`` where p_y > 1/tau, and its tangent there,
+    ``-tau p_y + log tau + 1``, where p_y is less; in [0, log tau + 1]; tau > 1.
+
+    No label has a slope above tau. Menon et al., ICLR 2020; tau = 10 is the default of the
+    public re-implementation dmizr/phuber.
+    """
+
+    def __init__(self, tau: float = 10.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.tau = positive("tau", tau, low=1.0)
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        tangent = -self.tau * log_p.exp() + math.log(self.tau) + 1
+        return torch.where(log_p > -math.log(self.tau), -log_p, tangent)
+
+
+class ClippedCE(TargetLoss):
+    """Cross-entropy with an upper bound, ``min(-log p_y, bound)``, in [0, bound]; bound > 0.
+
+    A label with p_y < exp(-bound) has no gradient at all. The answer "clip the loss" to the
+    question of 30 % wrong labels. bound = log 100 gives up on labels below 1 %; it is ours, and
+    has to lie above log K, the loss of an untrained network, for training to start.
+    """
+
+    def __init__(self, bound: float = math.log(100), reduction: str = "mean"):
+        super().__init__(reduction)
+        self.bound = positive("bound", bound)
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        return (-log_p).clamp(max=self.bound)
+
+
+class LabelSmoothing(Loss):
+    """Cross-entropy against smoothed labels, ``-(1 - epsilon) log p_y - epsilon/K sum_k log p_k``;
+    epsilon < 1. In [0, inf) for epsilon >= 0; unbounded below for a negative epsilon.
+
+    epsilon > 0 is Szegedy et al., CVPR 2016 (arXiv 1512.00567), sec. 7; epsilon < 0 is negative
+    label smoothing, Wei et al., ICML 2022 (arXiv 2106.04149).
+    """
+
+    def __init__(self, epsilon: float = 0.1, reduction: str = "mean"):
+        super().__init__(reduction)
+        if not is_number(epsilon) or epsilon >= 1:
+            raise ValueError(f"epsilon={epsilon!r} must be a number below 1")
+        self.epsilon = float(epsilon)
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        log_p = torch.log_softmax(logits, dim=1)
+        return (self.epsilon - 1) * of_target(log_p, targets) - self.epsilon * log_p.mean(dim=1)

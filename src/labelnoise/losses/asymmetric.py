@@ -1,0 +1,66 @@
+"""Asymmetric losses of Zhou et al., ICML 2021 (arXiv 2106.03110; TPAMI 2023), as in their code.
+
+They need no constant class sum. What counts is their asymmetry ratio r, found by
+``theory.asymmetry_ratio``: they tolerate any noise under which no wrong class is more than r times
+as likely as the right one.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from labelnoise.losses.base import TargetLoss, positive
+
+
+class AGCE(TargetLoss):
+    """Asymmetric generalised cross-entropy, ``((a + 1)^q - (a + p_y)^q) / q``, in
+    [0, ((a + 1)^q - a^q) / q]; a > 0, q > 0.
+
+    r = 1 for q >= 1, else (a / (a + 1))^(1 - q). q = 1 is MAE/2; a -> 0 is GCE.
+    """
+
+    def __init__(self, a: float, q: float, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.a, self.q = positive("a", a), positive("q", q)
+        self.scale = finite_power(self.a + 1, self.q) / self.q
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        # a + p_y = (a + 1)(1 - miss/(a + 1)), so that nothing is lost where p_y is close to 1
+        return -self.scale * torch.expm1(self.q * torch.log1p(-miss / (self.a + 1)))
+
+
+class AUL(TargetLoss):
+    """Asymmetric unhinged loss, ``((a - p_y)^q - (a - 1)^q) / q``, in
+    [0, (a^q - (a - 1)^q) / q]; a > 1, q > 0.
+
+    r = 1 for q <= 1, else ((a - 1) / a)^(q - 1). q = 1 is MAE/2, and so is a^(1-q) AUL as a grows.
+    The code of the paper calls it AUE.
+    """
+
+    def __init__(self, a: float, q: float, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.a, self.q = positive("a", a, low=1.0), positive("q", q)
+        finite_power(self.a, self.q)
+        self.scale = (self.a - 1) ** self.q / self.q
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        # a - p_y = (a - 1)(1 + miss/(a - 1))
+        return self.scale * torch.expm1(self.q * torch.log1p(miss / (self.a - 1)))
+
+
+class AEL(TargetLoss):
+    """Asymmetric exponential loss, ``exp(-p_y / a)``, in [exp(-1/a), 1]; a > 0. r = exp(-1/a)."""
+
+    def __init__(self, a: float, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.a = positive("a", a)
+
+    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
+        return torch.exp(-log_p.exp() / self.a)
+
+
+def finite_power(base: float, q: float) -> float:
+    if q * math.log(base) > 80:  # float32 ends at exp(88)
+        raise ValueError(f"q={q!r} is too large: {base:g}^q would leave float32; lower q or a")
+    return base**q
