@@ -1,7 +1,7 @@
 # `make` lists the targets. Any recent make will do, macOS's included.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env data reproduce test publish clean
+.PHONY: help env data reproduce test bench publish clean
 
 PYTHON  ?= python3
 DATA    ?= mnist
@@ -63,9 +63,12 @@ test: env ## every test, and every notebook against its committed outputs
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
+bench: env ## the speed ratios, into benchmarks/
+	$(PY) benchmarks/losses.py --write
+
 publish: env ## maintainers: refresh the committed notebooks, figures and tables from results/
 	$(PY) -m labelnoise.reproduce --publish
 
 clean: ## remove reproduced/ (runs trained here too!) and caches; keeps results/, data/ and .venv/
 	rm -rf reproduced build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis
-	find src tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find src tests notebooks benchmarks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

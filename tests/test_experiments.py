@@ -4,11 +4,20 @@ import copy
 import hashlib
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from labelnoise import data, experiments, losses, noise
-from labelnoise.experiments import GRIDS, MNIST_PROTOCOL, PROFILES, Run, noisy, profile_runs
+from labelnoise.experiments import (
+    ANL_PROTOCOL,
+    GRIDS,
+    MNIST_PROTOCOL,
+    PROFILES,
+    Run,
+    noisy,
+    profile_runs,
+)
 
 # The headline, as DESIGN 7 and the ALFs protocol have it. Committed records lie under its keys.
 HEADLINE = {
@@ -66,6 +75,16 @@ def test_keys_never_change():
     ]
 
 
+def test_every_record_still_lies_under_the_key_of_its_run():
+    """Making the run of a record again: a new setting or default must not move an old key."""
+    records = sorted((Path(__file__).parents[1] / "results").glob("*/*.json"))
+    assert len(records) >= 44
+    for path in records:
+        config = json.loads(path.read_text())["config"]
+        assert Run(**config).config == config
+        assert Run(**config).key == path.stem
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 def test_the_key_is_the_hash_of_the_canonical_config(grid):
     for r in GRIDS[grid]():
@@ -115,6 +134,7 @@ def test_spelling_a_default_out_does_not_make_another_run():
         {"loss": {"name": "GCE", "parameters": {"q": 0.6}}},
         {"protocol": {**MNIST_PROTOCOL, "epochs": 49}},
         {"protocol": {**MNIST_PROTOCOL, "lr": 0.02}},
+        {"protocol": {**MNIST_PROTOCOL, "l1": 1e-6}},
     ],
     ids=str,
 )
@@ -155,6 +175,44 @@ def test_labels_name_the_loss_as_tables_print_it():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "label"),
+    [
+        ("GCE", {}, "GCE"),
+        ("GCE", {"q": 0.3}, "GCE(q 0.3)"),
+        ("AEL", {"a": 3.5}, "AEL"),
+        ("AEL", {"a": 1.0}, "AEL(a 1)"),
+        ("AGCE", {"a": 0.1, "q": 0.2}, "AGCE(a 0.1)"),
+        ("AUL", {"a": 5.5, "q": 3.0}, "AUL(a 5.5, q 3)"),
+        ("FL", {"detach": True}, "FL"),
+        ("FL", {"gamma": 2, "detach": True}, "FL(gamma 2)"),
+        ("FL", {}, "FL(detach False)"),
+        ("RCE", {"A": -4}, "RCE(A -4)"),
+        ("TaylorCE", {"order": 20}, "TaylorCE(order 20)"),
+        ("NNCE", {"p_min": 1e-5}, "NNCE(p_min 1e-05)"),
+        ("ANL-CE", {}, "ANL-CE"),
+        ("NCE+RCE", {}, "NCE+RCE(beta 1)"),
+        ("NCE+AGCE", {"alpha": 0, "a": 4, "q": 0.2}, "NCE+AGCE"),
+        ("CE+LogitClip", {"released": True}, "CE+LogitClip(released True)"),
+        ("MixtureCLL", {"sigmas": [0.3, 1], "weights": [0.5, 0.5]}, "MixtureCLL"),
+        (
+            "MixtureCLL",
+            {"sigmas": [0.2], "weights": [1]},
+            "MixtureCLL(sigmas [0.2], weights [1.0])",
+        ),
+    ],
+)
+def test_a_label_says_what_differs_from_the_published_mnist_setting(name, parameters, label):
+    assert run(loss={"name": name, "parameters": parameters}).label == label
+
+
+def test_labels_tell_the_losses_of_a_comparison_apart():
+    every = {r.label for r in experiments.every_loss()}
+    assert len(every) == len(losses.LOSSES)
+    assert every - {"CLL(target, sigma 1)"} == set(losses.LOSSES) - {"CLL"}
+    assert len({r.label for r in experiments.ratio_sweep()}) == len(experiments.ratio_sweep())
+
+
 # ------------------------------------------------------------------------------------- bad input
 
 
@@ -171,7 +229,7 @@ REFUSED = {
     "dataset": ({"dataset": "svhn"}, r"dataset 'svhn' is unknown; known: mnist, fashion_mnist"),
     "dataset of text": ({"dataset": "mr"}, r"dataset 'mr' is unknown"),
     "model": ({"model": "vit"}, r"model 'vit' is unknown; known: cnn4, mlp"),
-    "loss": ({"loss": {"name": "CLLL"}}, r"loss 'CLLL' is unknown; known: CE, MAE"),
+    "loss": ({"loss": {"name": "CLLL"}}, r"loss 'CLLL' is unknown; known: CE, FL, GCE"),
     "loss parameter": (
         {"loss": {"name": "GCE", "parameters": {"sigma": 1}}},
         r"loss GCE: .*'sigma'",
@@ -217,6 +275,12 @@ REFUSED = {
     "clip": (protocol(clip_norm=-5), r"clip_norm=-5 must be"),
     "momentum": (protocol(momentum=1), r"momentum=1 must lie in \[0, 1\)"),
     "decay": (protocol(weight_decay=-1e-3), r"weight_decay=-0\.001 must lie in \[0, 1\)"),
+    "l1 0": (protocol(l1=0), r"l1=0 must be a number above 0"),
+    "l1 -": (protocol(l1=-1e-6), r"l1=-1e-06 must be a number above 0"),
+    "l1 nan": (protocol(l1=math.nan), r"l1=nan must be"),
+    "l1 text": (protocol(l1="1e-6"), r"l1='1e-6' must be"),
+    "l1 bool": (protocol(l1=True), r"l1=True must be"),
+    "l1 none": (protocol(l1=None), r"l1=None must be"),
     "optimizer": (protocol(optimizer="adam"), r"optimizer 'adam' is unknown; known: sgd"),
     "schedule": (protocol(schedule="step"), r"schedule 'step' is unknown; known: cosine"),
     "setting missing": (without("lr"), r"protocol must have exactly the keys .*, got .*'batch'"),
@@ -319,6 +383,26 @@ def test_comparisons_share_seeds_and_so_the_flips():
         by_loss.setdefault(r.label, []).append((r.seed, str(r.noise), r.model, str(r.protocol)))
     assert len(by_loss) == 5
     assert len({tuple(settings) for settings in by_loss.values()}) == 1
+
+
+def test_every_loss_is_compared_at_its_published_setting_and_at_the_headlines_protocol():
+    runs = experiments.every_loss()
+    assert [r.loss["name"] for r in runs] == list(losses.LOSSES) * 3
+    assert {r.seed for r in runs} == {0, 1, 2}
+    for r in runs:
+        name = r.loss["name"]
+        chosen = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
+        assert r.loss == chosen
+        assert {**r.config, "seed": 0, "loss": CE, "model": "cnn4"} == HEADLINE
+
+
+def test_anl_trains_by_its_own_protocol():
+    """Its config: no weight decay, an L1 penalty of 1e-6, and else that of ALFs."""
+    assert ANL_PROTOCOL == {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+    runs = experiments.anl()
+    assert {r.loss["name"] for r in runs} == {"ANL-CE"}
+    assert all(r.protocol == ANL_PROTOCOL for r in runs)
+    assert not [r for r in experiments.every_loss() if "l1" in r.protocol]
 
 
 def test_candidates_of_cll_are_chosen_without_test_data_or_wide_kernels():

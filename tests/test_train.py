@@ -532,6 +532,52 @@ def test_the_loop_is_the_published_protocol(model, float32):
     assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-9)
 
 
+def test_the_l1_penalty_is_the_sum_of_all_absolute_weights():
+    model = models.build("mlp", (1, 8, 8), 10, 0)
+    weights = [p.detach().double().numpy() for p in model.parameters()]
+    expected = 0.003 * sum(np.abs(w).sum() for w in weights)
+    penalty = train.l1_penalty(model, 0.003)
+    assert penalty.item() == pytest.approx(expected, rel=1e-5)
+    penalty.backward()
+    for p in model.parameters():
+        assert torch.equal(p.grad, torch.full_like(p, 0.003) * p.detach().sign())
+
+
+def test_a_run_with_l1_pulls_every_weight_towards_zero_by_it(float32):
+    """After one step without clipping the weights differ by lr * l1 * sign(w) from those of the
+    run without it; the training loss in the record is that of the labels alone."""
+    protocol = {"batch": 300, "lr": 0.5, "clip_norm": 1e9}
+    made = []
+    for extra in ({}, {"l1": 0.01}):
+        of = run(epochs=1, protocol={**protocol, **extra})
+        task = Task(of, CPU)
+        state = State(of, task, CPU)
+        before = [p.detach().clone() for p in state.model.parameters()]
+        train.train_epoch(of, task, state)
+        made.append((before, [p.detach() for p in state.model.parameters()], state.curves))
+    (before, plain, curves), (same, penalised, its_curves) = made
+    for b, s, p, q in zip(before, same, plain, penalised, strict=True):
+        assert torch.equal(b, s)
+        torch.testing.assert_close(q, p - 0.5 * 0.01 * b.sign(), rtol=1e-5, atol=1e-6)
+    assert its_curves["train_loss"] == curves["train_loss"]
+
+
+def test_the_l1_penalty_shrinks_the_weights_of_a_whole_run_and_clipping_sees_it():
+    def weights(**changes):
+        of = run(protocol=changes)
+        task = Task(of, CPU)
+        state = State(of, task, CPU)
+        for _ in range(3):
+            train.train_epoch(of, task, state)
+        return torch.cat([p.detach().flatten() for p in state.model.parameters()])
+
+    free = weights(lr=0.05)
+    assert weights(lr=0.05, l1=0.01).norm(p=1) < 0.98 * free.norm(p=1)
+    # 9 steps of at most lr * 5, each of which momentum makes at most 10 times as long
+    assert weights(lr=0.05, l1=100.0).norm() < free.norm() + 2 * 9 * 0.05 * 5 * 10
+    assert record(run(epochs=1, protocol={"l1": 0.01}))["config"]["protocol"]["l1"] == 0.01
+
+
 # ------------------------------------------------------------------------ data, labels, the split
 
 

@@ -354,12 +354,20 @@ def ratio_sweep() -> list[Run]:
     return [_mnist(_loss(name, **parameters), model="mlp") for name, parameters in moved]
 
 
+def cnn_losses(seeds: Sequence[int] = SEEDS[:1]) -> list[Run]:
+    """Losses of every family at their published MNIST setting with the CNN, which memorises."""
+    names = ("AUL", "AGCE", "NCE+RCE", "AEL", "GJS", "RCE", "TaylorCE", "MSE")
+    return [_mnist(published("mnist", name), seed=s) for s in seeds for name in names]
+
+
 def cll_start() -> list[Run]:
     """CLL ``target`` where training begins to fail, with the MLP, one seed: a finer walk over
-    sigma, and the same without weight decay, which competes with a vanishing pull."""
+    sigma, and the same without weight decay, which competes with a vanishing pull. 0.64 is where
+    the pull on an untrained network is largest: sigma = (1 - 1/K)/sqrt(2)."""
     still = {**MNIST_PROTOCOL, "weight_decay": 0.0}
     walk = [
-        _mnist(_loss("CLL", sigma=sigma), model="mlp") for sigma in (0.33, 0.36, 0.4, 0.43, 0.46)
+        _mnist(_loss("CLL", sigma=sigma), model="mlp")
+        for sigma in (0.33, 0.36, 0.4, 0.43, 0.46, 0.64, 0.8)
     ]
     return walk + [
         _mnist(_loss("CLL", sigma=sigma), model="mlp", protocol=still)
@@ -389,15 +397,37 @@ GRIDS = {
     "anl": anl,
     "ratio_sweep": ratio_sweep,
     "cll_start": cll_start,
+    "cnn_losses": cnn_losses,
     "smoke": smoke,
 }
+
+
+def cpu_full() -> list[Run]:
+    """Every table that two cores can carry: all runs with the MLP, and the headline."""
+    real = [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()]
+    return headline(seeds=[0]) + [run for run in real if run.model == "mlp"]
+
+
+def gpu() -> list[Run]:
+    """The headline at five seeds, and the tables of CLL and of the first robust losses."""
+    names = ("headline", "robust_losses", "cll_map", "cll_points", "cll_choice", "clean_labels",
+             "ce_protocols", "cll_normalised", "cnn_losses")  # fmt: skip
+    return [run for name in names for run in GRIDS[name]()]
+
+
+def paper() -> list[Run]:
+    """Every run of every table."""
+    return [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()]
+
 
 # Profile -> the runs that `make reproduce` really trains on this machine; the rest is replayed.
 PROFILES = {
     "replay": list,
     "smoke": smoke,
     "headline": lambda: headline(seeds=[0]),
-    "gpu": lambda: [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()],
+    "cpu-full": cpu_full,
+    "gpu": gpu,
+    "paper": paper,
 }
 
 

@@ -65,6 +65,22 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> Summary:
     return summarise([a[seed] - b[seed] for seed in seeds])
 
 
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Spearman's rank correlation of two lists of equal length, and its two-sided p-value by 9999
+    random permutations of the pairing (the same ones at every call)."""
+    x, y = (stats.rankdata(_finite(values)) for values in (x, y))
+    x, y = ((ranks - ranks.mean()) / ranks.std() for ranks in (x, y))
+
+    def statistic(shuffled: np.ndarray, axis: int = -1) -> np.ndarray:
+        return (shuffled * y).mean(axis=axis)
+
+    found = stats.permutation_test(
+        (x,), statistic, permutation_type="pairings", n_resamples=9999, vectorized=True,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(found.statistic), float(found.pvalue)
+
+
 def by_seed(outcomes: Sequence[Outcome], field: str = "last") -> dict[int, float]:
     """``result[field]`` of each outcome by its seed; diverged runs have no ``last`` and raise."""
     return {o.run.seed: o.record["result"][field] for o in outcomes}

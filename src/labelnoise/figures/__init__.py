@@ -21,6 +21,21 @@ COLOURS = {
     "SCE": "#E69F00",
     "paper": "#000000",
 }
+# Family -> its colour and its losses: for pictures of many losses.
+FAMILIES = {
+    "cross-entropy and its bends": (
+        "#D55E00",
+        ("CE", "FL", "GCE", "TaylorCE", "PHuberCE", "ClippedCE", "LabelSmoothing", "CE+LogitClip",
+         "LDR-KL"),
+    ),
+    "linear in p_y": ("#CC79A7", ("MAE", "RCE", "SCE")),
+    "normalised, and sums": (
+        "#E69F00", ("NCE", "NFL", "NGCE", "NNCE", "NCE+MAE", "NCE+RCE", "NFL+RCE", "ANL-CE")
+    ),
+    "asymmetric": ("#56B4E9", ("AGCE", "AUL", "AEL", "NCE+AGCE", "NCE+AUL", "NCE+AEL")),
+    "divergences": ("#009E73", ("GJS", "CE_eps+MAE")),
+    "squared error and correntropy": ("#0072B2", ("MSE", "CLL", "GeneralisedCLL", "MixtureCLL")),
+}  # fmt: skip
 # Line styles tell apart what shares a colour, and survive a black-and-white print.
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
@@ -51,5 +66,10 @@ def save(figure: Figure, name: str) -> None:
 
 
 def colour(loss_name: str) -> str:
-    """The colour of a loss by its short name; grey for the ones without their own."""
-    return COLOURS.get(loss_name, "#666666")
+    """The colour of a loss by its short name: its own, its family's, or grey."""
+    return COLOURS.get(loss_name) or FAMILIES.get(family(loss_name), ("#666666",))[0]
+
+
+def family(loss_name: str) -> str | None:
+    """The family of a loss, None for an unknown one."""
+    return next((name for name, (_, known) in FAMILIES.items() if loss_name in known), None)

@@ -25,7 +25,7 @@ GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where ever
 
 def label(loss: Loss) -> str:
     """The loss as tables print it."""
-    return loss_label({"name": type(loss).__name__, "parameters": loss.settings()})
+    return loss_label({"name": loss.name, "parameters": loss.settings()})
 
 
 def over_p(losses: Sequence[Loss], num_classes: int = 10) -> Figure:

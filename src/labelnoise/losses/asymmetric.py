@@ -15,14 +15,14 @@ from labelnoise.losses.base import TargetLoss, positive
 
 class AGCE(TargetLoss):
     """Asymmetric generalised cross-entropy, ``((a + 1)^q - (a + p_y)^q) / q``, in
-    [0, ((a + 1)^q - a^q) / q]; a > 0, q > 0.
+    [0, ((a + 1)^q - a^q) / q]; a > 0 (above 1e-6, for float32), q > 0.
 
     r = 1 for q >= 1, else (a / (a + 1))^(1 - q). q = 1 is MAE/2; a -> 0 is GCE.
     """
 
     def __init__(self, a: float, q: float, reduction: str = "mean"):
         super().__init__(reduction)
-        self.a, self.q = positive("a", a), positive("q", q)
+        self.a, self.q = positive("a", a, low=1e-6), positive("q", q)
         self.scale = finite_power(self.a + 1, self.q) / self.q
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class AUL(TargetLoss):
     def __init__(self, a: float, q: float, reduction: str = "mean"):
         super().__init__(reduction)
         self.a, self.q = positive("a", a, low=1.0), positive("q", q)
-        finite_power(self.a, self.q)
+        finite_power(max(self.a, self.a / (self.a - 1)), self.q)  # what of_p multiplies by scale
         self.scale = (self.a - 1) ** self.q / self.q
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -62,5 +62,5 @@ class AEL(TargetLoss):
 
 def finite_power(base: float, q: float) -> float:
     if q * math.log(base) > 80:  # float32 ends at exp(88)
-        raise ValueError(f"q={q!r} is too large: {base:g}^q would leave float32; lower q or a")
+        raise ValueError(f"q={q!r} is too large: {base:g}^q would leave float32; lower it")
     return base**q

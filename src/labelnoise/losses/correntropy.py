@@ -20,11 +20,12 @@ class CLL(Loss):
     =============  ==============================================  =====================
     target         1 - exp(-(1 - p_y)^2 / 2 sigma^2)               [0, c(1)]
     vector         1 - exp(-||e||_2^2 / 2 sigma^2)                 [0, c(2)]
-    elementwise    sum_k [1 - exp(-e_k^2 / 2 sigma^2)]             [0, 2 c(1)]
+    elementwise    sum_k [1 - exp(-e_k^2 / 2 sigma^2)]             [0, 2 c(1)], see below
     =============  ==============================================  =====================
 
-    where c(s) = 1 - exp(-s / 2 sigma^2). ``normalise=True`` divides by the upper end of the range,
-    so that a one-hot wrong prediction costs 1.
+    where c(s) = 1 - exp(-s / 2 sigma^2). ``normalise=True`` divides by the upper end given here,
+    the loss of a one-hot wrong prediction. For ``elementwise`` that is the upper end if sigma is at
+    least 0.64; with a narrower kernel, one spread over several wrong classes costs up to K c(1).
 
     Candidates for the loss of Deng et al., Neurocomputing 646 (2025) 130500, whose exact formula
     and bandwidth are not public; correntropy after Liu, Pokharel & Principe, IEEE TSP 2007; the
@@ -66,7 +67,7 @@ class CLL(Loss):
         return -torch.expm1(-square / (2 * self.sigma**2))
 
     def largest(self) -> float:
-        """The loss of a one-hot wrong prediction: the upper end of the range."""
+        """The loss of a one-hot wrong prediction."""
         square = 2 if self.form == "vector" else 1
         terms = 2 if self.form == "elementwise" else 1
         return -terms * math.expm1(-square / (2 * self.sigma**2))
@@ -86,7 +87,11 @@ class GeneralisedCLL(TargetLoss):
         self.alpha, self.beta = positive("alpha", alpha, high=100), bandwidth("beta", beta)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
-        return -torch.expm1(-power(miss / self.beta, self.alpha))
+        error = miss / self.beta
+        # exp(-1000) is 0 already; beyond, the power could leave float32: 0 * inf in the gradient
+        if 1 / self.beta > (enough := 1000.0 ** min(1 / self.alpha, 10)):
+            error = error.clamp(max=enough)
+        return -torch.expm1(-power(error, self.alpha))
 
 
 class MixtureCLL(TargetLoss):
@@ -99,6 +104,9 @@ class MixtureCLL(TargetLoss):
 
     def __init__(self, sigmas: Sequence[float], weights: Sequence[float], reduction: str = "mean"):
         super().__init__(reduction)
+        for name, values in (("sigmas", sigmas), ("weights", weights)):
+            if not hasattr(values, "__len__"):
+                raise ValueError(f"{name}={values!r} must be a list of numbers")
         if len(sigmas) != len(weights) or not len(sigmas):
             raise ValueError(f"sigmas={sigmas!r} and weights={weights!r} must be of one length")
         self.sigmas = [bandwidth("sigmas", sigma) for sigma in sigmas]
@@ -119,7 +127,8 @@ class MSE(Loss):
     """
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return squared_error(logits, targets).sum(dim=1)
+        others = torch.softmax(logits, dim=1).scatter(1, targets[:, None], 0)
+        return others.square().sum(dim=1) + others.sum(dim=1).square()  # 1 - p_y is their sum
 
 
 def squared_error(logits: Tensor, targets: Tensor) -> Tensor:

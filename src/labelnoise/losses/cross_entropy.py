@@ -19,7 +19,7 @@ class CE(TargetLoss):
 
 
 class FL(TargetLoss):
-    """Focal loss, ``-(1 - p_y)^gamma log p_y``, in [0, inf); gamma >= 0.
+    """Focal loss, ``-(1 - p_y)^gamma log p_y``, in [0, inf); 0 <= gamma <= 100.
 
     gamma = 0 is CE; a larger one turns away from what is learnt already. Lin et al., ICCV 2017
     (arXiv 1708.02002). ``detach=True`` holds the factor (1 - p_y)^gamma constant in the
@@ -36,9 +36,9 @@ class FL(TargetLoss):
 
 
 def focal(gamma: float, detach: bool) -> tuple[float, bool]:
-    """The checked parameters of a focal factor (1 - p)^gamma."""
-    if not is_number(gamma) or gamma < 0:
-        raise ValueError(f"gamma={gamma!r} must be a number of at least 0")
+    """The checked parameters of a focal factor (1 - p)^gamma; a gamma above 100 leaves float32."""
+    if not is_number(gamma) or not 0 <= gamma <= 100:
+        raise ValueError(f"gamma={gamma!r} must be a number of at least 0 and at most 100")
     return float(gamma), flag("detach", detach)
 
 
@@ -126,4 +126,5 @@ class LabelSmoothing(Loss):
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_p = torch.log_softmax(logits, dim=1)
-        return (self.epsilon - 1) * of_target(log_p, targets) - self.epsilon * log_p.mean(dim=1)
+        uniform = log_p.sum(dim=1) / logits.shape[1]
+        return (self.epsilon - 1) * of_target(log_p, targets) - self.epsilon * uniform

@@ -11,7 +11,8 @@ from labelnoise.losses.base import Loss, TargetLoss, is_number, log_p_target, po
 class GJS(TargetLoss):
     """Generalised Jensen-Shannon divergence of label and prediction, scaled:
     ``[H(m) - (1 - pi) H(p)] / Z`` with m = pi one-hot(y) + (1 - pi) p, Z = -(1 - pi) log(1 - pi),
-    in [0, H(pi, 1 - pi) / Z]; 0 < pi < 1. pi -> 0 behaves like CE, pi -> 1 like MAE.
+    in [0, H(pi, 1 - pi) / Z]; 0.001 <= pi < 1 (float32 loses digits as 1/pi). pi -> 0 is
+    CE; pi -> 1 is MAE/2, but only as fast as -1/log(1 - pi) vanishes.
 
     What the other classes contribute to H(m) and to H(p) cancels but for log(1 - pi), so that only
     p_y is left: with m_y = pi + (1 - pi) p_y,
@@ -24,8 +25,8 @@ class GJS(TargetLoss):
 
     def __init__(self, pi: float = 0.5, reduction: str = "mean"):
         super().__init__(reduction)
-        if not is_number(pi) or not 0 < pi < 1:
-            raise ValueError(f"pi={pi!r} must be a number between 0 and 1, both excluded")
+        if not is_number(pi) or not 1e-3 <= pi < 1:
+            raise ValueError(f"pi={pi!r} must be a number of at least 0.001 and below 1")
         self.pi = float(pi)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -76,5 +77,5 @@ class LDRKL(Loss):
         return "LDR-KL"
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
-        log_p = log_p_target(logits / self.lam, targets)
-        return -self.lam * (log_p + math.log(logits.shape[1]))
+        gaps = (logits - logits.gather(1, targets[:, None])) / self.lam
+        return self.lam * (torch.logsumexp(gaps, dim=1) - math.log(logits.shape[1]))

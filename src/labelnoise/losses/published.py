@@ -86,13 +86,15 @@ PUBLISHED: dict[str, dict[str, dict]] = {
         "NCE+AEL": setting(ALFS, alpha=1.0, beta=4.0, a=5.0),
     },
     "cifar100": {
-        **{name: each for name, each in ANYWHERE.items() if name not in ("CE_eps+MAE", "LDR-KL")},
+        **{name: each for name, each in ANYWHERE.items()
+           if name not in ("CE_eps+MAE", "LDR-KL", "CE+LogitClip")},
         "GCE": setting(ALFS, q=0.7),
         "SCE": setting(ALFS, alpha=1.0, beta=1.0, apl={"alpha": 6.0, "beta": 0.1}),
         "NGCE": setting(ALFS, q=0.7),
         "NCE+MAE": setting(f"{ALFS}: 10, 1 on 1 - p_y", alpha=10.0, beta=0.5),
         "NCE+RCE": setting(ALFS, alpha=10.0, beta=1.0, apl={"alpha": 10.0, "beta": 0.1}),
-        "NFL+RCE": setting(ALFS, alpha=10.0, beta=1.0, **FOCAL),
+        "NFL+RCE": setting(ALFS, alpha=10.0, beta=1.0, **FOCAL,
+                           apl={"alpha": 10.0, "beta": 0.1, **FOCAL}),
         "AGCE": setting(ALFS, a=0.6, q=0.6),
         "AUL": setting(ALFS, a=5.5, q=3.0),
         "AEL": setting(ALFS, a=2.5),
@@ -102,5 +104,6 @@ PUBLISHED: dict[str, dict[str, dict]] = {
         "CE_eps+MAE": setting("epsilon-softmax, NeurIPS 2024, CIFAR-100, symmetric 40 %",
                               alpha=0.03, beta=1.0, m=1e4),
         "LDR-KL": setting("epsilon-softmax, NeurIPS 2024, CIFAR-100", lam=1.0),
+        "CE+LogitClip": setting("epsilon-softmax, NeurIPS 2024, CIFAR-100, symmetric", tau=0.5),
     },
 }  # fmt: skip

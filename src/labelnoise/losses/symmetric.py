@@ -85,7 +85,7 @@ class NCE(Loss):
 
 class NFL(Loss):
     """Normalised focal loss, ``FL_y / sum_k FL_k`` with ``FL_k = -(1 - p_k)^gamma log p_k``, in
-    [0, 1]; gamma >= 0. gamma = 0 is NCE.
+    [0, 1]; 0 <= gamma <= 100. gamma = 0 is NCE.
 
     Ma et al., ICML 2020. ``detach`` as in FL: it holds every (1 - p_k)^gamma constant.
     """

@@ -13,12 +13,12 @@ weight that the sample earns by being believed:
 
     dL/dz = w(p_y) (p - one-hot(y)),    w(p_y) = -p_y dL/dp_y;    w = 1 for cross-entropy.
 
-The formulas below are plain arithmetic, so they also take sympy's symbols: ``symbolic_rest``
-proves their derivatives, and ``check`` holds them against the code that trains networks.
+The formulas are in ``formulas``. They are plain arithmetic, so they also take sympy's symbols:
+``symbolic_rest`` proves their derivatives, and ``check`` holds them against the code that trains
+networks.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,87 +27,23 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from labelnoise import noise
-from labelnoise.losses import CLL, Loss, TargetLoss
+from labelnoise.losses import CLL, Loss
 from labelnoise.seeds import generator
-
-# --------------------------------------------------------------- formulas: L and its slope dL/dp
-
-
-def ce(p_y):
-    """Cross-entropy: L = -log p_y, dL/dp_y = -1/p_y."""
-    return -_log(p_y), -1 / p_y
-
-
-def mae(p_y):
-    """L = 2 (1 - p_y), dL/dp_y = -2. Ghosh, Kumar & Sastry, AAAI 2017."""
-    return 2 * (1 - p_y), -2 + 0 * p_y
-
-
-def gce(p_y, q):
-    """L = (1 - p_y^q)/q, dL/dp_y = -p_y^(q-1). Zhang & Sabuncu, NeurIPS 2018, eq. 6."""
-    return (1 - p_y**q) / q, -(p_y ** (q - 1))
-
-
-def sce(p_y, alpha, beta, A):
-    """L = -alpha log p_y - beta A (1 - p_y), dL/dp_y = -alpha/p_y + beta A. Wang et al. 2019."""
-    return -alpha * _log(p_y) - beta * A * (1 - p_y), -alpha / p_y + beta * A
-
-
-def cll_target(p_y, sigma):
-    """L = 1 - exp(-(1-p_y)^2 / 2 sigma^2), dL/dp_y = -(1-p_y)/sigma^2 exp(-(1-p_y)^2 / 2 sigma^2).
-
-    This and the next two: correntropy after Liu, Pokharel & Principe, IEEE TSP 2007.
-    """
-    miss = 1 - p_y
-    x = miss**2 / (2 * sigma**2)
-    return _damped(x), -miss / sigma**2 * _exp(-x)
-
-
-def cll_vector(e, sigma):
-    """L = 1 - exp(-||e||^2 / 2 sigma^2), dL/dp_k = -e_k/sigma^2 exp(-||e||^2 / 2 sigma^2).
-
-    One damping factor for the whole vector. ``e`` ``[..., K]``; returns L ``[...]``, dL/dp
-    ``[..., K]``.
-    """
-    x = (e**2).sum(axis=-1) / (2 * sigma**2)
-    return _damped(x), -e / sigma**2 * np.asarray(_exp(-x))[..., None]
-
-
-def cll_elementwise(e, sigma):
-    """L = sum_k [1 - exp(-e_k^2 / 2 sigma^2)], dL/dp_k = -e_k/sigma^2 exp(-e_k^2 / 2 sigma^2).
-
-    Every class has its own damping factor. Shapes as ``cll_vector``.
-    """
-    x = e**2 / (2 * sigma**2)
-    return _damped(x).sum(axis=-1), -e / sigma**2 * _exp(-x)
-
-
-def one_hot_wrong(form, sigma):
-    """CLL's largest value, where p is one-hot and wrong: what ``normalise=True`` divides by."""
-    x = (2 if form == "vector" else 1) / (2 * sigma**2)
-    return (2 if form == "elementwise" else 1) * _damped(x)
-
-
-OF_TARGET: dict[str, Callable] = {"CE": ce, "MAE": mae, "GCE": gce, "SCE": sce}
-CLL_FORMULAS: dict[str, Callable] = {
-    "target": cll_target,
-    "vector": cll_vector,
-    "elementwise": cll_elementwise,
-}
+from labelnoise.theory.formulas import cll_target, formula, target_formula
 
 # --------------------------------------------------------------------- values and gradients
 
 
 def value(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
-    """L(p), ``[...]``. CE, GCE and SCE need p_y > 0 here and below; CLL and MAE do not."""
+    """L(p), ``[...]``. A loss with a logarithm needs p_k > 0 here and below; CLL and MAE do not."""
     p, y = _sample(p, y)
-    return _formula(loss)(p, y)[0]
+    return formula(loss)(p, one_hot(y, p.shape[-1]))[0]
 
 
 def dL_dp(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
     """The partial derivatives of the formula, every p_k taken as free, ``[..., K]``."""
     p, y = _sample(p, y)
-    return _formula(loss)(p, y)[1]
+    return formula(loss)(p, one_hot(y, p.shape[-1]))[1]
 
 
 def dL_dz(loss: Loss, p: ArrayLike, y: ArrayLike = 0) -> np.ndarray:
@@ -126,11 +62,12 @@ def through_softmax(p: np.ndarray, g: np.ndarray) -> np.ndarray:
 def weight(loss: Loss, p_y: ArrayLike) -> np.ndarray:
     """w(p_y) = -p_y dL/dp_y, so that dL/dz = w(p_y) (p - one-hot(y)); losses of p_y alone only.
 
-    CE 1; MAE 2 p_y; GCE p_y^q; SCE alpha - beta A p_y;
-    CLL target p_y (1-p_y)/sigma^2 exp(-(1-p_y)^2 / 2 sigma^2).
+    CE 1; MAE 2 p_y; GCE p_y^q; SCE alpha - beta A p_y; AGCE p_y (a + p_y)^(q-1);
+    AUL p_y (a - p_y)^(q-1); AEL p_y exp(-p_y/a)/a; TaylorCE 1 - (1-p_y)^order, which is
+    p_y sum_i (1-p_y)^(i-1); CLL target p_y (1-p_y)/sigma^2 exp(-(1-p_y)^2 / 2 sigma^2).
     """
     p_y = _probability("p_y", p_y)
-    return -p_y * _target_formula(loss)(p_y)[1]
+    return -p_y * target_formula(loss)(p_y)[1]
 
 
 def simplex(p_y: ArrayLike, num_classes: int, rest: str = "uniform") -> np.ndarray:
@@ -291,9 +228,8 @@ def symbolic_rest(loss: Loss, num_classes: int = 3) -> list:
     K = _classes(num_classes)
     p = np.array(sympy.symbols(f"p_1:{K + 1}", positive=True), dtype=object)
     z = sympy.symbols(f"z_1:{K + 1}", real=True)
-    numbers = {k: v for k, v in loss.settings().items() if type(v) is float}
-    symbols = {k: sympy.Symbol(k, negative=v < 0, positive=v > 0) for k, v in numbers.items()}
-    L, g = (np.asarray(f, dtype=object) for f in _formula(loss, **symbols)(p, np.array(0)))
+    found = formula(loss, symbols=True)(p, one_hot(np.array(0), K))
+    L, g = (np.asarray(f, dtype=object) for f in found)
     softmax = [sympy.exp(a) / sum(map(sympy.exp, z)) for a in z]
     jacobian = [[p[k] * (int(k == j) - p[j]) for j in range(K)] for k in range(K)]
     to_z = dict(zip(p, softmax, strict=True))
@@ -307,42 +243,6 @@ def symbolic_rest(loss: Loss, num_classes: int = 3) -> list:
 
 
 # ---------------------------------------------------------------------------------- inner parts
-
-
-def _formula(loss: Loss, **symbols: object) -> Callable:
-    """(p, y) -> (L, dL/dp) of ``loss``; ``symbols`` stand in for its parameters."""
-    settings = {**loss.settings(), **symbols}
-    if isinstance(loss, CLL):
-        form, sigma = settings["form"], settings["sigma"]
-        scale = one_hot_wrong(form, sigma) if settings["normalise"] else 1
-        if form != "target":
-            return lambda p, y: tuple(
-                f / scale for f in CLL_FORMULAS[form](_one_hot(y, p.shape[-1]) - p, sigma)
-            )
-    of_p_y = _target_formula(loss, **symbols)
-
-    def formula(p, y):
-        L, slope = of_p_y(np.take_along_axis(p, y[..., None], axis=-1)[..., 0])
-        return L, _one_hot(y, p.shape[-1]) * np.asarray(slope)[..., None]
-
-    return formula
-
-
-def _target_formula(loss: Loss, **symbols: object) -> Callable:
-    """p_y -> (L, dL/dp_y) of a loss that sees nothing but p_y."""
-    settings = {**loss.settings(), **symbols}
-    if isinstance(loss, CLL) and loss.form == "target":
-        sigma = settings["sigma"]
-        scale = one_hot_wrong("target", sigma) if settings["normalise"] else 1
-        return lambda p_y: tuple(f / scale for f in cll_target(p_y, sigma))
-    name = type(loss).__name__
-    if name in OF_TARGET:
-        return lambda p_y: OF_TARGET[name](p_y, **settings)
-    if isinstance(loss, CLL):
-        raise ValueError(f"CLL({loss.form}) sees all of p: it has no weight of p_y alone")
-    known = ", ".join([*OF_TARGET, "CLL"])
-    kind = "loss of p_y" if isinstance(loss, TargetLoss) else "loss"
-    raise ValueError(f"{kind} {name} has no closed form here; known: {known}")
 
 
 def _sample(p: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -370,31 +270,6 @@ def _classes(num_classes: int) -> int:
     return len(noise.symmetric(num_classes, 0.0))  # refuses what is not an integer above 1
 
 
-def _one_hot(y: np.ndarray, num_classes: int) -> np.ndarray:
+def one_hot(y: np.ndarray, num_classes: int) -> np.ndarray:
+    """Labels ``[...]`` to 0 and 1 ``[..., K]``."""
     return (np.arange(num_classes) == y[..., None]).astype(int)
-
-
-def _exp(x):
-    return _apply("exp", x)
-
-
-def _log(x):
-    return _apply("log", x)
-
-
-def _damped(x):
-    """1 - exp(-x), with all digits where x is small."""
-    return 1 - _exp(-x) if _symbolic(x) else -np.expm1(-x)
-
-
-def _apply(name: str, x):
-    """exp or log, of numbers and of sympy's symbols alike."""
-    if not _symbolic(x):
-        return getattr(np, name)(x)
-    import sympy
-
-    return np.frompyfunc(getattr(sympy, name), 1, 1)(x)
-
-
-def _symbolic(x) -> bool:
-    return np.asarray(x).dtype == object

@@ -1,0 +1,252 @@
+"""Pictures of many losses at once: who ranks where, and which theory predicts it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from labelnoise import stats, theory
+from labelnoise.figures import DASHES, FAMILIES, colour, family
+from labelnoise.losses import Loss, build
+from labelnoise.sweep import Outcome
+from labelnoise.tables import by_label, interval, number, spread
+
+# ------------------------------------------------------------------------------ the ranked plot
+
+
+def ranked(
+    mlp: Sequence[Outcome], cnn: Sequence[Outcome] = (), paper: Mapping[str, float] | None = None
+) -> Figure:
+    """Every loss by its last-epoch accuracy with the MLP, best on top: mean and 95 % t interval
+    over seeds (dot), best epoch (ring), the last epoch of the CNN where there is one (diamond).
+    ``paper``: name -> value, drawn as vertical lines."""
+    groups = _ranked_groups(mlp)
+    beside = by_label(cnn)
+    figure, ax = plt.subplots(figsize=(9, 0.29 * len(groups) + 1.9))
+    for row, (name, group) in enumerate(groups.items()):
+        tone = _family_colour(group[0])
+        s = stats.summarise([o.last for o in group])
+        ax.plot(np.mean([o.record["result"]["best"] for o in group]), row, "o", ms=8, mfc="none",
+                mec=tone, mew=1.2)  # fmt: skip
+        ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
+        for o in beside.get(name, ()):
+            ax.plot(o.last, row, "D", ms=4.5, mfc="white", mec="black", mew=1)
+    for (name, value), dash in zip((paper or {}).items(), DASHES[1:], strict=False):
+        ax.axvline(value, color="black", lw=1, ls=dash)
+        ax.annotate(f"{name} {value:.2f}", (value, -0.9), fontsize="x-small", rotation=20,
+                    ha="left", va="bottom", annotation_clip=False)  # fmt: skip
+    ax.set_yticks(range(len(groups)), groups, fontsize="small")
+    ax.set(ylim=(len(groups) - 0.3, -0.7), xlabel="clean test accuracy (%)")
+    ax.grid(axis="y", alpha=0.35)
+    families = [Line2D([], [], marker="o", ls="", color=tone, label=name)
+                for name, (tone, _) in FAMILIES.items()]  # fmt: skip
+    marks = [
+        Line2D([], [], marker="o", ls="-", color="0.3", label="MLP, last epoch, 95 % interval"),
+        Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="MLP, best epoch"),
+        Line2D([], [], marker="D", ls="", mfc="white", color="black", label="CNN, last epoch"),
+    ]
+    figure.legend(handles=families + marks, loc="outside lower center", ncols=3, fontsize="small")
+    return figure
+
+
+def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.DataFrame:
+    """The same in numbers, ranked: last epoch (mean ± sd, 95 % interval), best epoch, wrong labels
+    memorised, seeds, and the CNN's last epoch where it exists (with its seeds)."""
+    beside = by_label(cnn)
+    rows = []
+    for rank, (name, group) in enumerate(_ranked_groups(mlp).items(), start=1):
+        last, others = [o.last for o in group], [o.last for o in beside.get(name, ())]
+        rows.append(
+            {
+                "rank": rank,
+                "loss": name,
+                "last epoch": spread(last),
+                "95 % interval": interval(last),
+                "best epoch": spread([o.record["result"]["best"] for o in group]),
+                "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
+                "seeds": len(group),
+                "CNN, last epoch": spread(others) + (f" ({len(others)})" if others else ""),
+            }
+        )
+    return pd.DataFrame(rows).set_index("rank")
+
+
+def lost_classes(outcomes: Sequence[Outcome], below: float = 65.0) -> list[str]:
+    """The labels whose mean last-epoch accuracy lies below ``below`` percent while they memorise
+    less than 10 % of the wrong labels: what failed is learning, not robustness."""
+    return [
+        name
+        for name, group in _ranked_groups(outcomes).items()
+        if np.mean([o.last for o in group]) < below
+        and np.mean([o.record["result"]["fit_wrong"] for o in group]) < 10
+    ]
+
+
+# ---------------------------------------------------------------- does a theory predict the ranks?
+
+
+def criteria(rate: float, num_classes: int) -> dict[str, Callable[[Loss], float | None]]:
+    """What a theory says of a loss of p_y before any training, as one number."""
+
+    def guaranteed(loss: Loss) -> float:
+        return 100 * theory.error_bound(loss, num_classes, rate)
+
+    def start(loss: Loss) -> float:
+        return theory.pull_at_start(loss, num_classes)[0]
+
+    def belief(loss: Loss) -> float:
+        return theory.at_rest(loss, num_classes, rate).belief
+
+    return {
+        "asymmetry ratio": theory.asymmetry_ratio,
+        "asymmetry ratio, errors above 0.1": lambda loss: theory.asymmetry_ratio(loss, 0.1),
+        "wrong answers at most (%)": guaranteed,
+        "belief at rest": belief,
+        "pull on an untrained network": start,
+    }
+
+
+def predictions(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.DataFrame:
+    """One row a loss of p_y and setting: its criteria, its last-epoch accuracy, and its fall from
+    the best epoch to the last; seed 0."""
+    rows = {}
+    for o in outcomes:
+        loss = build(o.run.loss["name"], **o.run.loss["parameters"])
+        if o.run.seed == 0 and theory.sees_only_target(loss) and "+" not in loss.name:
+            found = {name: f(loss) for name, f in criteria(rate, num_classes).items()}
+            result = o.record["result"]
+            rows[o.run.label] = {
+                "name": loss.name, **found, "last epoch": result["last"],
+                "fall": result["best"] - result["last"],
+            }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def claim(table: pd.DataFrame) -> Figure:
+    """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``."""
+    shown = ("asymmetry ratio", "wrong answers at most (%)", "pull on an untrained network")
+    figure, axes = plt.subplots(2, 3, figsize=(12, 7), sharey="row", sharex="col")
+    for column, criterion in zip(axes.T, shown, strict=True):
+        for ax, measured in zip(column, ("last epoch", "fall"), strict=True):
+            for kind in dict.fromkeys(map(family, table["name"])):
+                rows = table[[family(n) == kind for n in table["name"]]]
+                ax.plot(rows[criterion], rows[measured], "o", ms=7, alpha=0.8, label=kind,
+                        color=FAMILIES[kind][0])  # fmt: skip
+            rho, p = stats.rank_correlation(table[criterion], table[measured])
+            ax.set_title(f"Spearman {rho:+.2f}, p = {p:.3f}", fontsize="small")
+        column[1].set_xlabel(criterion)
+    axes[0, 2].set_xscale("log")
+    axes[0, 2].set_xlim(3e-3, 3)
+    axes[0, 0].set_ylabel("last-epoch accuracy (%)")
+    axes[1, 0].set_ylabel("fall from best to last epoch (points)")
+    axes[1, 0].set_yscale("symlog", linthresh=1)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
+    return figure
+
+
+def claim_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation of every criterion with accuracy and with the fall, over all
+    settings and over those that learnt every class (above 65 %), with permutation p-values."""
+    learnt = table[table["last epoch"] > 65]
+    rows = {}
+    for criterion in criteria(0.6, 10):
+        cells = {}
+        for which, part in (("all", table), ("learnt", learnt)):
+            for measured in ("last epoch", "fall"):
+                rho, p = stats.rank_correlation(part[criterion], part[measured])
+                cells[f"{measured}, {which} ({len(part)})"] = f"{rho:+.2f} (p = {p:.3f})"
+        rows[criterion] = cells
+    return pd.DataFrame(rows).T
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """ALFs' claim by the rule of ``experiments.ratio_sweep``."""
+    words = []
+    for measured, sign in (("last epoch", 1), ("fall", -1)):
+        rho, p = stats.rank_correlation(table["asymmetry ratio"], table[measured])
+        decided = "supported" if sign * rho > 0 else "contradicted"
+        words.append(f"{measured}: {decided if p < 0.05 else 'undecided'} "
+                     f"(Spearman {rho:+.2f}, p = {p:.3f}, {len(table)} settings)")  # fmt: skip
+    return "A higher asymmetry ratio means a better tolerance. " + "; ".join(words)
+
+
+# ------------------------------------------------------------------------- where CLL wakes up
+
+
+def waking(outcomes: Sequence[Outcome], num_classes: int) -> Figure:
+    """CLL ``target`` over sigma: the pull on an untrained network, and what became of it, with and
+    without weight decay."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True)
+    points = sorted(_walk(outcomes), key=lambda point: point[:2])
+    sigmas = np.geomspace(min(s for s, *_ in points), max(s for s, *_ in points), 80)
+    pulls = [theory.pull_at_start(build("CLL", sigma=float(s)), num_classes) for s in sigmas]
+    left.plot(sigmas, [p for p, _ in pulls], color=colour("CLL"), lw=2, label="|dL/dz_y|")
+    left.plot(sigmas, [share for _, share in pulls], color="black", ls="--", lw=1.6,
+              label="as a share of the largest pull")  # fmt: skip
+    left.set(yscale="log", ylim=(1e-6, 2), ylabel="pull on an untrained network",
+             title=f"At p = 1/{num_classes}")  # fmt: skip
+    left.legend(fontsize="small", loc="lower right")
+    for decay, mark, shift in ((True, "o", 1.0), (False, "x", 1.02)):
+        xy = [(s * shift, last) for s, last, _, decayed in points if decayed == decay]
+        if xy:
+            words = "weight decay 0.001" if decay else "no weight decay"
+            right.plot(*zip(*xy, strict=True), mark, ms=8, mew=2, label=words,
+                       color=colour("CLL") if decay else "#D55E00")  # fmt: skip
+    right.axhline(100 / num_classes, color="0.4", ls=":", lw=1, label="chance")
+    right.set(ylabel="last-epoch accuracy (%)", ylim=(0, 102), title="After 50 epochs, MLP")
+    right.legend(fontsize="small", loc="center right")
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="sigma (probability)")
+        ticks = [0.1, 0.2, 0.3, 0.5, 1.0, 2.0]
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.set_xticks([], minor=True)
+    return figure
+
+
+def waking_table(outcomes: Sequence[Outcome], num_classes: int) -> pd.DataFrame:
+    """The same in numbers: the pull at the start, the last accuracy, the mean gradient of the
+    first and of the last epoch."""
+    rows = []
+    for sigma, last, record, decay in sorted(_walk(outcomes), key=lambda w: (w[0], not w[3])):
+        norms = record["curves"]["gradient_norm"]
+        pull, share = theory.pull_at_start(build("CLL", sigma=sigma), num_classes)
+        rows.append(
+            {
+                "sigma": f"{sigma:g}",
+                "weight decay": "0.001" if decay else "0",
+                "pull at p = 1/K": f"{pull:.2g}",
+                "of the largest (%)": f"{100 * share:.1f}",
+                "gradient, epoch 1": f"{norms[0]:.2g}",
+                "gradient, last epoch": f"{norms[-1]:.2g}",
+                "last epoch (%)": number(last),
+            }
+        )
+    return pd.DataFrame(rows).set_index("sigma")
+
+
+# -------------------------------------------------------------------------------------- parts
+
+
+def _walk(outcomes: Sequence[Outcome]) -> list[tuple[float, float, dict, bool]]:
+    """(sigma, last accuracy, record, with weight decay) of the runs with CLL ``target``."""
+    return [
+        (o.run.loss["parameters"]["sigma"], o.last, o.record, o.run.protocol["weight_decay"] > 0)
+        for o in outcomes
+        if o.run.loss["name"] == "CLL" and o.run.loss["parameters"]["form"] == "target"
+        and not o.run.loss["parameters"]["normalise"]
+    ]  # fmt: skip
+
+
+def _ranked_groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Outcomes by label, the highest mean last-epoch accuracy first; diverged runs left out."""
+    groups = by_label([o for o in outcomes if o.last is not None])
+    return dict(sorted(groups.items(), key=lambda item: -np.mean([o.last for o in item[1]])))
+
+
+def _family_colour(outcome: Outcome) -> str:
+    kind = family(outcome.run.loss["name"])
+    return FAMILIES[kind][0] if kind else "#666666"
