@@ -409,13 +409,3 @@ def test_a_notebook_leads_with_text_and_keeps_its_cells_short(notebook):
     assert ["parameters" in cell.metadata.get("tags", []) for cell in code].count(True) == 1
     assert "parameters" in code[0].metadata.tags
     assert notebook.metadata.kernelspec.name == "python3"
-
-
-def test_the_default_parameters_of_02_compare_the_headline_runs():
-    (cell,) = [c for c in read("02_gradients").cells if "parameters" in c.metadata.get("tags", [])]
-    given: dict = {}
-    exec(cell.source, given)
-    assert (given["loss_a"], given["parameters_a"]) == ("CE", {})
-    assert given["loss_b"] == "CLL"
-    chosen = CLL(**given["parameters_b"]).settings()
-    assert chosen == CLL(**experiments.CLL["parameters"]).settings()

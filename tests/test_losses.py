@@ -1,5 +1,5 @@
-"""Every loss is its formula: against scalar float64 transcriptions, closed-form gradients and finite
-differences. Its settings are the published ones, and whatever is wrong with them is refused."""
+"""Every loss is its formula: against scalar float64 transcriptions, closed-form gradients, finite
+differences. Its settings are the published ones, and what is wrong with them is refused."""
 
 import json
 import math
@@ -7,24 +7,20 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from labelnoise import losses
+from labelnoise.losses import CLL, FL, GCE, LOSSES, NFL, PUBLISHED
 from loss_cases import (
     EVERY,
-    OF_LOGITS,
-    OF_P,
     SETTINGS,
     at,
     batch,
     every,
     gradient,
     of,
-    softmax,
     stops_a_gradient,
-    transcribed_gradient,
-    transcribed_value,
 )
-
-from labelnoise import losses
-from labelnoise.losses import CLL, FL, GCE, LOSSES, NFL, PUBLISHED
+from loss_formulas import OF_LOGITS, OF_P, softmax, transcribed_gradient, transcribed_value
 
 P = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
 
@@ -340,7 +336,7 @@ REFUSED_NUMBERS = [
 
 @pytest.mark.parametrize(("name", "parameters", "parameter"), REFUSED_NUMBERS, ids=str)
 def test_a_number_outside_its_range_is_refused_by_name_and_value(name, parameters, parameter):
-    with pytest.raises(ValueError, match="must be|too large") as refused:
+    with pytest.raises(ValueError, match=r"must be|too large") as refused:
         losses.build(name, **parameters)
     assert f"{parameter}={parameters[parameter]!r} " in str(refused.value)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_cases import EVERY, FEW, SETTINGS, batch, every, few, gradient, names, of
 
 from labelnoise import losses
 from labelnoise.losses import LOSSES
+from loss_cases import EVERY, FEW, SETTINGS, batch, every, few, gradient, names, of
 
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 many = settings(quick, max_examples=200)

@@ -13,7 +13,8 @@ from labelnoise.ledger import ROOT
 from labelnoise.sweep import sweep
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric", "10_claims"]
+NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric",
+         "04_robustness_theory", "10_claims"]  # fmt: skip
 
 
 def test_the_notebooks_of_the_tutorial_are_there():

@@ -51,7 +51,8 @@ OTHERS = [
     FL(0.5), FL(2.0), FL(2.0, detach=True), GCE(0.2), TaylorCE(1), PHuberCE(2.0), ClippedCE(1.0),
     SCE(0.1, 2.0, A=-4.0), SCE(0.0, 1.0), AGCE(0.6, 0.6), AGCE(6.0, 1.5), AUL(5.5, 3.0), AEL(0.4),
     GJS(0.1), GeneralisedCLL(0.5, 0.3), GeneralisedCLL(4.0, 0.5),
-    MixtureCLL([0.2, 2.0], [0.1, 0.9]), LabelSmoothing(-0.5), NFL(0.5), NFL(2.0, detach=True), NGCE(0.1), NNCE(1e-3), CE_eps(1.0),
+    MixtureCLL([0.2, 2.0], [0.1, 0.9]), LabelSmoothing(-0.5), NFL(0.5), NFL(2.0, detach=True),
+    NGCE(0.1), NNCE(1e-3), CE_eps(1.0),
     LDRKL(1.0), *(build(f"NCE+{name}", alpha=1.0, beta=4.0, **setting)
     for name, setting in (("AGCE", {"a": 6.0, "q": 1.5}), ("AUL", {"a": 6.3, "q": 1.5}),
                           ("AEL", {"a": 5.0}))),

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from labelnoise import experiments, theory
-from labelnoise.figures import COLOURS, DASHES
-from labelnoise.figures.gradients import BELIEF, GRID, below, label
+from labelnoise.figures import DASHES, colour
+from labelnoise.figures.gradients import BELIEF, GRID, bandwidths, below, label
 from labelnoise.losses import CLL, PUBLISHED, Loss, build
 
 ENDS = 1 / (1 + np.exp(-np.linspace(-7, 7, 701)))  # p_y from 0.001 to 0.999, dense at both ends
-SPARE = ("#56B4E9", "#000000")  # for losses without a colour of their own
+FORM_COLOURS = ("#0072B2", "#56B4E9", "#000000")
 FAR = 1e8  # a logit so large that p_y = 0 or 1 for every purpose
 
 
@@ -175,11 +175,12 @@ def largest(loss: Loss, inside: float, num_classes: int) -> float:
 def frames(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """L, |dL/dp_y| and |dL/dz_y| of CLL's three forms, a row a sigma, each with its own scale; dots
     where the pull is largest."""
+    if not len(sigmas):
+        raise ValueError("sigmas is empty: a frame needs a bandwidth")
     figure = plt.figure(figsize=(13, 0.7 + 3.5 * len(sigmas)))
-    tones = (COLOURS["CLL"], *SPARE)
     rows = figure.subplots(len(sigmas), 3, squeeze=False, sharex=True)
     for row, sigma in zip(rows, sigmas, strict=True):
-        for form, tone, dash in zip(theory.CLL_FORMULAS, tones, DASHES, strict=False):
+        for form, tone, dash in zip(theory.CLL_FORMULAS, FORM_COLOURS, DASHES, strict=False):
             found = curves(CLL(sigma, form=form), GRID, num_classes)
             for ax, (*_, of) in zip(row, PANELS, strict=True):
                 ax.plot(GRID, of(found), color=tone, ls=dash, lw=2.2, label=form)
@@ -205,8 +206,8 @@ def slider(sigmas: Sequence[float], num_classes: int = 10):
     """
     from ipywidgets import FloatLogSlider, Image, VBox  # of the extra `notebooks`, and only here
 
-    low, high = (math.log10(CLL(extreme(sigmas)).sigma) for extreme in (min, max))
-    control = FloatLogSlider(value=10 ** ((low + high) / 2), min=low, max=high, step=0.02,
+    low, middle, high = bandwidths(sigmas, 3)
+    control = FloatLogSlider(value=middle, min=math.log10(low), max=math.log10(high), step=0.02,
                              description="sigma", readout_format=".3g")  # fmt: skip
     picture = Image(value=frame(control.value, num_classes), layout={"max_width": "100%"})
 
@@ -229,10 +230,11 @@ def frame(sigma: float, num_classes: int) -> bytes:
 
 
 def pair_styles(first: Loss, second: Loss) -> list[dict]:
-    """A solid and a dashed line in the losses' own colours, or in spare ones."""
-    tones = [COLOURS.get(first.name, SPARE[0]), COLOURS.get(second.name, SPARE[1])]
+    """A solid line and a dashed one, in the losses' colours; the second is black if they share
+    one."""
+    tones = [colour(first.name), colour(second.name)]
     if tones[0] == tones[1]:
-        tones[1] = SPARE[1]  # one loss with two settings
+        tones[1] = "#000000"
     return [
         {"color": tone, "ls": dash, "lw": 2.4, "label": label(loss)}
         for loss, tone, dash in zip((first, second), tones, DASHES, strict=False)

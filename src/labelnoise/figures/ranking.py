@@ -21,7 +21,8 @@ def ranked(
     mlp: Sequence[Outcome], cnn: Sequence[Outcome] = (), paper: Mapping[str, float] | None = None
 ) -> Figure:
     """Every loss by its last-epoch accuracy with the MLP, best on top: mean and 95 % t interval
-    over seeds (dot), best epoch (ring), the last epoch of the CNN where there is one (diamond).
+    over seeds (dot), each seed (bar), best epoch (ring), the last epoch of the CNN where there is
+    one (diamond). Intervals are cut off at the frame: three seeds can leave a wide one.
     ``paper``: name -> value, drawn as vertical lines."""
     groups = _ranked_groups(mlp)
     beside = by_label(cnn)
@@ -32,19 +33,21 @@ def ranked(
         ax.plot(np.mean([o.record["result"]["best"] for o in group]), row, "o", ms=8, mfc="none",
                 mec=tone, mew=1.2)  # fmt: skip
         ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
+        ax.plot([o.last for o in group], [row] * len(group), "|", ms=9, mew=1.2, color=tone)
         for o in beside.get(name, ()):
             ax.plot(o.last, row, "D", ms=4.5, mfc="white", mec="black", mew=1)
     for (name, value), dash in zip((paper or {}).items(), DASHES[1:], strict=False):
         ax.axvline(value, color="black", lw=1, ls=dash)
-        ax.annotate(f"{name} {value:.2f}", (value, -0.9), fontsize="x-small", rotation=20,
-                    ha="left", va="bottom", annotation_clip=False)  # fmt: skip
+        ax.annotate(f"{name} {value:.2f}", (value, -0.9), fontsize="small", ha="center",
+                    va="bottom", annotation_clip=False)  # fmt: skip
     ax.set_yticks(range(len(groups)), groups, fontsize="small")
-    ax.set(ylim=(len(groups) - 0.3, -0.7), xlabel="clean test accuracy (%)")
+    ax.set(ylim=(len(groups) - 0.3, -0.7), xlim=(45, 100.5), xlabel="clean test accuracy (%)")
     ax.grid(axis="y", alpha=0.35)
     families = [Line2D([], [], marker="o", ls="", color=tone, label=name)
                 for name, (tone, _) in FAMILIES.items()]  # fmt: skip
     marks = [
         Line2D([], [], marker="o", ls="-", color="0.3", label="MLP, last epoch, 95 % interval"),
+        Line2D([], [], marker="|", ls="", ms=9, color="0.3", label="MLP, last epoch, each seed"),
         Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="MLP, best epoch"),
         Line2D([], [], marker="D", ls="", mfc="white", color="black", label="CNN, last epoch"),
     ]
@@ -125,6 +128,10 @@ def predictions(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> p
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+POINTED_OUT = ("CE", "GeneralisedCLL", "MixtureCLL", "AUL", "SCE", "TaylorCE",
+               "CLL(target, sigma 0.3)")  # fmt: skip
+
+
 def claim(table: pd.DataFrame) -> Figure:
     """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``."""
     shown = ("asymmetry ratio", "wrong answers at most (%)", "pull on an untrained network")
@@ -143,6 +150,12 @@ def claim(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("last-epoch accuracy (%)")
     axes[1, 0].set_ylabel("fall from best to last epoch (points)")
     axes[1, 0].set_yscale("symlog", linthresh=1)
+    axes[1, 0].set_ylim(-0.2, 40)
+    for name in table.index.intersection(POINTED_OUT):
+        at = table.loc[name, [shown[0], "last epoch"]]
+        axes[0, 0].annotate(
+            name, at, xytext=(6, -9), textcoords="offset points", fontsize="x-small"
+        )
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
     return figure

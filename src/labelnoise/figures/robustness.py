@@ -199,6 +199,36 @@ def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
     return figure
 
 
+def resting_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
+    """Under symmetric noise: the least error beyond which the asymmetry ratio covers the noise
+    ratio, and the error 1 - p_y at which the noisy risk is least (``theory.at_rest``)."""
+    level = rate / (num_classes - 1) / (1 - rate)
+    rows = {}
+    for loss in distinct(losses):
+        rest = theory.at_rest(loss, num_classes, rate)
+        rows[label(loss)] = {
+            "asymmetric beyond an error of": covered_beyond(loss, level),
+            "error at rest": f"{1 - rest.belief:.3f}",
+            "belief in the true class": f"{rest.belief:.3f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def covered_beyond(loss: Loss, level: float) -> str:
+    """The least epsilon at which the asymmetry ratio beyond epsilon reaches ``level``."""
+    if theory.asymmetry_ratio(loss) >= level:
+        return "0 (always)"
+    if theory.asymmetry_ratio(loss, 0.999) < level:
+        return "never"
+    low, high = 0.0, 0.999
+    while high - low > 1e-5:  # the ratio grows with epsilon: there are fewer answers left to fail
+        middle = (low + high) / 2
+        low, high = (
+            (low, middle) if theory.asymmetry_ratio(loss, middle) >= level else (middle, high)
+        )
+    return f"{high:.3f}"
+
+
 # ----------------------------------------------------------------------------------- calibration
 
 
@@ -207,7 +237,7 @@ def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
     is low, with its minimum (white) and the posterior itself (black cross)."""
     losses, answers = distinct(losses), theory.lattice(3, 60)
     x, y = _corner(answers)
-    figure = plt.figure(figsize=(3.1 * len(losses), 3.6))
+    figure = plt.figure(figsize=(2.6 * len(losses), 2.8))
     for ax, loss in zip(np.atleast_1d(figure.subplots(1, len(losses))), losses, strict=True):
         risk = theory.of_every_label(loss, answers) @ np.asarray(q)
         shown = np.minimum(risk, np.quantile(risk, 0.9))  # the corners of CE are endless
@@ -259,7 +289,7 @@ def weights(losses: Sequence[Loss], num_classes: int) -> Figure:
     ax.axvline(1 / num_classes, color="0.4", lw=1, ls=":")
     ax.annotate(f"untrained,\np_y = 1/{num_classes}", (1 / num_classes, 1.4e-4), fontsize="small",
                 xytext=(4, 0), textcoords="offset points")  # fmt: skip
-    ax.set(xscale="log", yscale="log", ylim=(1e-4, 20), xlim=(1e-4, 1),
+    ax.set(xscale="log", yscale="log", ylim=(1e-4, 5), xlim=(1e-4, 1),
            xlabel="p_y, belief in the given label (probability)",
            ylabel="weight w(p_y) = -p_y dL/dp_y", title="What a sample weighs")  # fmt: skip
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -69,8 +69,8 @@ class TargetLoss(Loss):
     """A loss that sees nothing but ``p_y``, the softmax probability of the given label.
 
     A subclass writes ``of_p(log_p, miss)`` with ``log_p = log p_y`` and ``miss = 1 - p_y``, both
-    ``[B]``. Both are exact at both ends: ``miss`` comes from ``expm1``, so that it keeps its digits
-    where ``p_y`` rounds to 1, and ``log_p`` stays finite where ``p_y`` rounds to 0.
+    ``[B]``: ``log_p`` stays finite where ``p_y`` rounds to 0, and ``miss`` comes from ``expm1``, so
+    that no further digit is lost to 1 - p_y (log_softmax itself rounds to 6e-8 in float32).
     """
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ ANYWHERE = {
     "PHuberCE": setting(f"{NONE}; the default of dmizr/phuber", tau=10.0),
     "ClippedCE": setting(f"{NONE}; ours: gives up on labels below p_y = 1 %"),
     "LabelSmoothing": setting(f"{NONE}; the customary value", epsilon=0.1),
-    "CE+LogitClip": setting(f"{EPS}, 60 and 80 %: logits clipped to norm 1.5", tau=1.5),
+    "CE+LogitClip": setting(f"{EPS}, 60 and 80 %: clipped to norm 1.5 (its code does so above "
+                            "1/1.5, the formula above 1.5)", tau=1.5),
     "NNCE": setting("ANL, Virusdoll/Active-Negative-Loss config", p_min=1e-7),
     "GJS": setting(f"{NONE}; pi = 1/2 is the Jensen-Shannon divergence itself", pi=0.5),
     "CE_eps+MAE": setting(EPS, alpha=0.01, beta=5.0, m=1e5),

@@ -276,7 +276,7 @@ def parameters(loss: Loss, symbols: bool) -> dict:
 
 
 def one_hot_wrong(form, sigma):
-    """CLL's largest value, where p is one-hot and wrong: what ``normalise=True`` divides by."""
+    """CLL's value where p is one-hot and wrong: what ``normalise=True`` divides by."""
     x = (2 if form == "vector" else 1) / (2 * sigma**2)
     return (2 if form == "elementwise" else 1) * damped(x)
 

@@ -65,20 +65,18 @@ def class_sum_range(loss: Loss, num_classes: int) -> Range:
     K = len(noise.symmetric(num_classes, 0.0))
     f = _cost(loss)
     _check_one_peak(loss)
-    best, worst = np.inf, -np.inf
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at_zero = float(f(np.array(0.0)))
-        for zeros in range(K):
-            equal = K - 1 - zeros
+    best, worst, at_zero = np.inf, -np.inf, float(f(0.0))
+    for zeros in range(K):
+        equal = K - 1 - zeros
 
-            def total(x, zeros=zeros, equal=equal):
-                rest = equal * f((1 - np.asarray(x)) / equal) if equal else 0.0
-                return f(np.asarray(x)) + rest + (zeros * at_zero if zeros else 0.0)
+        def total(x, zeros=zeros, equal=equal):
+            rest = equal * f((1 - x) / equal) if equal else 0.0
+            return f(x) + rest + (zeros * at_zero if zeros else 0.0)
 
-            walk = np.append(np.linspace(0, 1, 2001), 1 / (equal + 1)) if equal else np.ones(1)
-            sums = total(walk)
-            best = min(best, _refined(total, walk, sums))
-            worst = max(worst, -_refined(lambda x, t=total: -t(x), walk, -sums))
+        walk = np.append(np.linspace(0, 1, 2001), 1 / (equal + 1)) if equal else np.ones(1)
+        sums = total(walk)
+        best = min(best, _refined(total, walk, sums))
+        worst = max(worst, -_refined(lambda x, t=total: -t(x), walk, -sums))
     return Range(float(best), float(worst))
 
 
@@ -117,7 +115,7 @@ def error_bound(loss: Loss, num_classes: int, rate: float) -> float:
     """The same as a share of wrong predictions, where some network has no clean risk at all: a
     wrong prediction has p_y <= 1/2 and so costs at least L(1/2) - L(1); at most 1."""
     f = _cost(loss)
-    least = float(f(np.array(0.5)) - f(np.array(1.0)))
+    least = float(f(0.5) - f(1.0))
     bound = excess_risk_bound(loss, num_classes, rate)
     return min(1.0, bound / least) if least > 0 else 1.0
 
@@ -175,7 +173,8 @@ def asymmetry_ratio(loss: Loss, margin: float = 0.0) -> float:
         d = top * np.geomspace(1e-3 if first > 0 else 1e-9, 1, 8001)
         steps = cost(top - d) - cost(np.full(1, top))
         falls = cost(np.zeros(1)) - cost(d)
-        walk = np.where(falls > 0, steps / np.where(falls > 0, falls, 1), np.inf)
+        seen = falls > 1e-10 * abs(cost(0.0))  # less is rounding, of a loss that is flat there
+        walk = np.where(seen, steps / np.where(seen, falls, 1), np.inf)
     # r = 1 up to rounding where a window of any place weighs the same, as in MAE
     return float(min(1.0, limit if np.isfinite(limit) else 1.0, _unrounded(walk.min())))
 
@@ -218,7 +217,12 @@ def _cost(loss: Loss):
     if not sees_only_target(loss):
         raise ValueError(f"{loss.name} sees all of p: this is for losses of p_y alone")
     of_p = target_formula(loss)
-    return lambda p: np.asarray(of_p(p)[0])
+
+    def cost(p):
+        with np.errstate(divide="ignore", invalid="ignore"):  # the slope may be infinite at an end
+            return np.asarray(of_p(np.asarray(p, dtype=float))[0])
+
+    return cost
 
 
 def _check_one_peak(loss: Loss) -> None:
