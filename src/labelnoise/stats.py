@@ -67,8 +67,11 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> Summary:
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """Spearman's rank correlation of two lists of equal length, and its two-sided p-value by 9999
-    random permutations of the pairing (the same ones at every call)."""
+    random permutations of the pairing (the same ones at every call); (0, 1) if one list is
+    constant, since it orders nothing."""
     x, y = (stats.rankdata(_finite(values)) for values in (x, y))
+    if x.std() == 0 or y.std() == 0:
+        return 0.0, 1.0
     x, y = ((ranks - ranks.mean()) / ranks.std() for ranks in (x, y))
 
     def statistic(shuffled: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -8,7 +8,7 @@ spread evenly over the other classes, and the logits are centred, which only Log
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +21,9 @@ from labelnoise import experiments, theory
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.gradients import BELIEF, GRID, bandwidths, below, label
 from labelnoise.losses import CLL, PUBLISHED, Loss, build
+
+if TYPE_CHECKING:
+    from ipywidgets import Box
 
 ENDS = 1 / (1 + np.exp(-np.linspace(-7, 7, 701)))  # p_y from 0.001 to 0.999, dense at both ends
 FORM_COLOURS = ("#0072B2", "#56B4E9", "#000000")
@@ -141,7 +144,7 @@ def facts(loss: Loss, num_classes: int) -> dict[str, str]:
     """Where a loss pulls hardest, and how hard it pulls elsewhere, rounded."""
     found = curves(loss, np.linspace(0, 1, 10001)[1:-1], num_classes)
     pull = abs(found.pull)
-    peak = pull.max()
+    peak, worst = pull.max(), largest(loss, found.value.max(), num_classes)
     start, doubted, trusted = abs(curves(loss, (1 / num_classes, 0.001, 0.99), num_classes).pull)
     away = found.p_y[found.pull > 1e-9 * peak]
 
@@ -149,9 +152,7 @@ def facts(loss: Loss, num_classes: int) -> dict[str, str]:
         return f"{100 * part / peak:.1f}" if peak > 0 else "–"
 
     return {
-        "largest L": f"{largest(loss, found.value.max(), num_classes):.3g}".replace(
-            "inf", "unbounded"
-        ),
+        "largest L": "unbounded" if np.isinf(worst) else f"{worst:.3g}",
         "largest pull |dL/dz_y|": f"{peak:.3g}",
         "… at p_y": f"{found.p_y[pull.argmax()]:.2f}" if peak > 0 else "–",
         f"pull, untrained (p_y = 1/{num_classes})": f"{start:.3g}",
@@ -198,7 +199,7 @@ def frames(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     return figure
 
 
-def slider(sigmas: Sequence[float], num_classes: int = 10):
+def slider(sigmas: Sequence[float], num_classes: int = 10) -> "Box":
     """A slider over sigma, from the smallest to the largest of ``sigmas``, above the frame at the
     chosen one. For a live notebook: it draws only while a kernel runs.
 

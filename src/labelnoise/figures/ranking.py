@@ -58,7 +58,7 @@ def ranked(
 def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.DataFrame:
     """The same in numbers, ranked: last epoch (mean ± sd, 95 % interval), best epoch, wrong labels
     memorised, seeds, and the CNN's last epoch where it exists (with its seeds)."""
-    beside = by_label(cnn)
+    beside, asked = by_label(cnn), by_label(mlp)
     rows = []
     for rank, (name, group) in enumerate(_ranked_groups(mlp).items(), start=1):
         last, others = [o.last for o in group], [o.last for o in beside.get(name, ())]
@@ -70,7 +70,7 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
                 "95 % interval": interval(last),
                 "best epoch": spread([o.record["result"]["best"] for o in group]),
                 "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
-                "seeds": len(group),
+                "seeds": _counted(len(asked[name]), len(group)),
                 "CNN, last epoch": spread(others) + (f" ({len(others)})" if others else ""),
             }
         )
@@ -252,6 +252,10 @@ def _walk(outcomes: Sequence[Outcome]) -> list[tuple[float, float, dict, bool]]:
         if o.run.loss["name"] == "CLL" and o.run.loss["parameters"]["form"] == "target"
         and not o.run.loss["parameters"]["normalise"]
     ]  # fmt: skip
+
+
+def _counted(asked: int, sound: int) -> str:
+    return str(asked) + (f" ({asked - sound} diverged)" if sound < asked else "")
 
 
 def _ranked_groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

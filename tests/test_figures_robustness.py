@@ -1,0 +1,209 @@
+"""Rankings, criteria and pictures of robustness show the records and the theory, nothing else."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+from labelnoise import experiments, figures, stats, theory
+from labelnoise.figures import ranking, robustness
+from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
+from labelnoise.sweep import Outcome
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def outcome(run, last, best=96.0, fit_wrong=5.0):
+    result = {"last": last, "best": best, "fit_wrong": fit_wrong}
+    return Outcome(run, {"result": result, "curves": {"gradient_norm": [0.5, 0.25]}}, "committed")
+
+
+def runs_of(*names: str, seeds=(0, 1)) -> list:
+    return [r for r in experiments.every_loss(seeds) if r.loss["name"] in names]
+
+
+# ---------------------------------------------------------------------------------- correlation
+
+
+def test_rank_correlation_is_spearmans_with_ties():
+    rng = np.random.default_rng(3)
+    x, y = rng.integers(0, 6, 30), rng.normal(size=30)
+    rho, p = stats.rank_correlation(x, y)
+    assert rho == pytest.approx(spearmanr(x, y).statistic)
+    assert p == pytest.approx(spearmanr(x, y).pvalue, abs=0.03)
+    assert stats.rank_correlation(x, y) == (rho, p)
+
+
+def test_rank_correlation_finds_order_and_refuses_a_diverged_run():
+    assert stats.rank_correlation([1, 1, 1], [1, 2, 3]) == (0, 1)
+    assert stats.rank_correlation(range(9), [v**3 for v in range(9)])[0] == pytest.approx(1)
+    assert stats.rank_correlation(range(9), [v**3 for v in range(9)])[1] < 0.001
+    with pytest.raises(ValueError, match="diverged"):
+        stats.rank_correlation([1.0, 2.0, None], [1.0, 2.0, 3.0])
+
+
+# -------------------------------------------------------------------------------------- ranking
+
+
+def test_every_loss_belongs_to_one_family_and_has_a_colour():
+    members = [name for _, names in figures.FAMILIES.values() for name in names]
+    assert sorted(members) == sorted(LOSSES)
+    assert all(figures.colour(name) != "#666666" for name in LOSSES)
+    assert figures.family("Unknown") is None
+    assert figures.colour("Unknown") == "#666666"
+
+
+def test_the_ranking_is_by_mean_last_epoch_and_counts_what_diverged():
+    ce, mae = runs_of("CE"), runs_of("MAE")
+    found = [outcome(ce[0], 80.0), outcome(ce[1], 82.0), outcome(mae[0], 95.0),
+             outcome(mae[1], None)]  # fmt: skip
+    table = ranking.ranking_table(found)
+    assert list(table["loss"]) == ["MAE", "CE"]
+    assert list(table["last epoch"]) == ["95.00", "81.00 ± 1.41"]
+    assert list(table["seeds"]) == ["2 (1 diverged)", "2"]
+
+
+def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
+    ce = runs_of("CE")
+    cnn = experiments.headline([0])[:1]
+    figure = ranking.ranked([outcome(ce[0], 80.0), outcome(ce[1], 82.0)], [outcome(cnn[0], 50.0)])
+    drawn = [tuple(line.get_xdata()) for line in figure.axes[0].lines]
+    assert (96.0,) in drawn
+    assert (81.0,) in drawn
+    assert (80.0, 82.0) in drawn
+    assert (50.0,) in drawn
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["CE"]
+
+
+def test_a_loss_that_lost_classes_is_told_from_one_that_memorised():
+    a, b = runs_of("MixtureCLL", "SCE", seeds=(0,))
+    found = [outcome(r, 58.0, fit_wrong=5.0 if r.loss["name"] == "MixtureCLL" else 40.0)
+             for r in (a, b)]  # fmt: skip
+    assert ranking.lost_classes(found) == ["MixtureCLL"]
+
+
+# ------------------------------------------------------------------------------ the claim of ALFs
+
+
+def test_predictions_take_seed_0_and_losses_of_p_y_only():
+    found = [outcome(r, 90.0) for r in runs_of("CE", "AEL", "NCE", "NCE+AEL")]
+    table = ranking.predictions(found, 10, 0.6)
+    assert list(table.index) == ["CE", "AEL"]
+    assert table.loc["AEL", "asymmetry ratio"] == pytest.approx(np.exp(-1 / 3.5))
+    assert table.loc["CE", "wrong answers at most (%)"] == 100
+    assert table.loc["CE", "pull on an untrained network"] == pytest.approx(0.9)
+    assert table.loc["CE", "fall"] == pytest.approx(6.0)
+
+
+def test_the_verdict_follows_its_rule():
+    ratio = np.linspace(0, 1, 12)
+
+    def judged(last, fall):
+        columns = {"asymmetry ratio": ratio, "last epoch": last, "fall": fall}
+        return ranking.verdict(pd.DataFrame(columns))
+
+    noise = np.array([5, 1, 4, 2, 6, 3, 5.5, 1.5, 4.5, 2.5, 6.5, 3.5])
+    assert "last epoch: supported" in judged(ratio, noise)
+    assert "last epoch: contradicted" in judged(-ratio, noise)
+    assert "last epoch: undecided" in judged(noise, noise)
+    assert "fall: supported" in judged(noise, -ratio)
+    assert "fall: contradicted" in judged(noise, ratio)
+
+
+def test_the_claims_figure_has_every_setting_in_every_panel():
+    found = [outcome(r, 60.0 + 5 * i) for i, r in enumerate(runs_of("CE", "AEL", "MAE", "GCE",
+                                                                    seeds=(0,)))]  # fmt: skip
+    figure = ranking.claim(ranking.predictions(found, 10, 0.6))
+    for ax in figure.axes:
+        assert sum(len(line.get_xdata()) for line in ax.lines) == 4
+    assert list(ranking.claim_table(ranking.predictions(found, 10, 0.6)).index) == list(
+        ranking.criteria(0.6, 10)
+    )
+
+
+def test_the_walk_over_sigma_keeps_weight_decay_apart():
+    found = [outcome(r, 95.0) for r in experiments.cll_start()]
+    table = ranking.waking_table(found, 10)
+    assert len(table) == len(found)
+    assert list(table["weight decay"]).count("0") == 4
+    assert ranking.waking(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
+        [0.2, 0.25, 0.3, 0.33], rel=0.03
+    )
+
+
+# ------------------------------------------------------------------------ pictures of the theory
+
+
+def test_losses_of_p_y_are_found_and_not_repeated():
+    names = [loss.name for loss in robustness.of_target()]
+    assert {"CE", "GCE", "AGCE", "MixtureCLL"} <= set(names)
+    assert not [n for n in names if "+" in n or n in ("NCE", "MSE", "LDR-KL")]
+
+
+def test_the_ratio_table_states_the_published_rates():
+    table = robustness.ratio_table([AEL(2.5), CLL(1.0), MAE()], 10)
+    assert list(table["asymmetry ratio r"]) == ["0.670", "0.000", "1.000"]
+    assert list(table["noise onto one class up to (%)"]) == ["40.1", "0.0", "50.0"]
+    assert table.loc["MAE", "symmetric noise up to (%)"] == "90.0"
+
+
+def test_a_grid_overstates_the_ratio_and_comes_down_to_it():
+    coarse, fine = (robustness.ratio_on_grid(CLL(0.5), n) for n in (10, 100))
+    assert coarse > 0.25 > fine > theory.asymmetry_ratio(CLL(0.5)) == 0
+    assert robustness.ratio_on_grid(AEL(3.5), 100) == pytest.approx(0.751, abs=0.005)
+
+
+def test_cll_rests_where_its_asymmetry_begins():
+    table = robustness.resting_table([CLL(1.0), CLL(0.5), CE(), MAE()], 10, 0.6)
+    for sigma in ("1", "0.5"):
+        row = table.loc[f"CLL(target, sigma {sigma})"]
+        begins, rests = row["asymmetric beyond an error of"], row["error at rest"]
+        assert float(begins) == pytest.approx(float(rests), abs=0.002)
+    assert table.loc["CE", "asymmetric beyond an error of"] == "never"
+    assert table.loc["MAE", "asymmetric beyond an error of"] == "0 (always)"
+
+
+def test_the_bound_is_drawn_and_kept():
+    rates = (0.2, 0.5)
+    table = robustness.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
+    assert set(table["rates with a violation"]) == {"0 of 2"}
+    assert float(table.loc["GCE", "excess risk / bound, at most"]) > 0.1  # and not for nothing
+    figure = robustness.guarantees([GCE(0.7)], 10, rates)
+    expected = [100 * theory.error_bound(GCE(0.7), 10, r) for r in rates]
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx(expected)
+
+
+def test_class_sums_are_drawn_relative_to_the_uniform_answer():
+    left, right = robustness.class_sums([MAE(), TaylorCE(2)], 4).axes[:2]
+    assert left.lines[0].get_ydata() == pytest.approx(1)
+    assert right.lines[1].get_ydata()[-1] == pytest.approx(1)
+    assert right.lines[1].get_ydata()[0] == pytest.approx(4.5 / (4 * (0.75 + 0.75**2 / 2)))
+
+
+def test_measured_weights_are_the_closed_form():
+    for loss in (CE(), GCE(0.7), CLL(0.3)):
+        p_y, w = robustness.measured_weights(loss, 10)
+        assert w == pytest.approx(theory.weight(loss, p_y), rel=1e-9)
+
+
+def test_the_triangle_marks_the_least_risk():
+    figure = robustness.triangles([CE(), MAE()], (0.5, 0.3, 0.2))
+    ce, mae = (ax.lines[0] for ax in figure.axes)
+    assert (ce.get_xdata()[0], ce.get_ydata()[0]) == pytest.approx((0.4, 0.2 * np.sqrt(3) / 2))
+    assert (mae.get_xdata()[0], mae.get_ydata()[0]) == pytest.approx((0, 0))
+
+
+def test_calibration_has_the_noisy_posterior_as_its_yardstick():
+    table = robustness.calibration_table([CE()], robustness.three_class_noises())
+    assert table.loc["CE", "symmetric 60 %"].startswith("100 %")
+    assert table.loc["the noisy posterior itself", "symmetric 60 %"] == "100 %"
+    assert int(table.loc["the noisy posterior itself", "pairflip 40 %"].rstrip(" %")) < 90
