@@ -176,7 +176,7 @@ def test_the_bound_is_drawn_and_kept():
     rates = (0.2, 0.5)
     table = robustness.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
     assert set(table["rates with a violation"]) == {"0 of 2"}
-    assert float(table.loc["GCE", "excess risk / bound, at most"]) > 0.1  # and not for nothing
+    assert float(table.loc["GCE", "worst / bound, any rate"]) > 0.1  # and not for nothing
     figure = robustness.guarantees([GCE(0.7)], 10, rates)
     expected = [100 * theory.error_bound(GCE(0.7), 10, r) for r in rates]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx(expected)

@@ -143,7 +143,7 @@ def claim(table: pd.DataFrame) -> Figure:
                 ax.plot(rows[criterion], rows[measured], "o", ms=7, alpha=0.8, label=kind,
                         color=FAMILIES[kind][0])  # fmt: skip
             rho, p = stats.rank_correlation(table[criterion], table[measured])
-            ax.set_title(f"Spearman {rho:+.2f}, p = {p:.3f}", fontsize="small")
+            ax.set_title(f"Spearman {rho:+.2f}, {p_value(p)}", fontsize="small")
         column[1].set_xlabel(criterion)
     axes[0, 2].set_xscale("log")
     axes[0, 2].set_xlim(3e-3, 3)
@@ -171,7 +171,7 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
         for which, part in (("all", table), ("learnt", learnt)):
             for measured in ("last epoch", "fall"):
                 rho, p = stats.rank_correlation(part[criterion], part[measured])
-                cells[f"{measured}, {which} ({len(part)})"] = f"{rho:+.2f} (p = {p:.3f})"
+                cells[f"{measured}, {which} ({len(part)})"] = f"{rho:+.2f} ({p_value(p)})"
         rows[criterion] = cells
     return pd.DataFrame(rows).T
 
@@ -183,8 +183,12 @@ def verdict(table: pd.DataFrame) -> str:
         rho, p = stats.rank_correlation(table["asymmetry ratio"], table[measured])
         decided = "supported" if sign * rho > 0 else "contradicted"
         words.append(f"{measured}: {decided if p < 0.05 else 'undecided'} "
-                     f"(Spearman {rho:+.2f}, p = {p:.3f}, {len(table)} settings)")  # fmt: skip
+                     f"(Spearman {rho:+.2f}, {p_value(p)}, {len(table)} settings)")  # fmt: skip
     return "A higher asymmetry ratio means a better tolerance. " + "; ".join(words)
+
+
+def p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 # ------------------------------------------------------------------------- where CLL wakes up

@@ -99,17 +99,20 @@ def worst_excess(loss: Loss, rates: Sequence[float], steps: int = 24) -> np.ndar
 
 
 def bound_check(losses: Sequence[Loss], rates: Sequence[float]) -> pd.DataFrame:
-    """How close the excess risk comes to its bound, K = 3: the largest share of it over rates and
-    posteriors, and how often it is violated."""
+    """The excess risk against its bound, K = 3: both at the last of ``rates``, the worst over all
+    posteriors; the largest share of the bound over all rates; how often it is violated."""
     rows = {}
     for loss in distinct(losses):
         rates = [float(r) for r in rates if r > 0]
         bound = np.array([theory.excess_risk_bound(loss, 3, r) for r in rates])
         worst = worst_excess(loss, rates)
         violated = int((worst > bound + 1e-9).sum())
-        share = worst / np.where(bound > 1e-9, bound, np.inf)
+        share = (worst / np.where(bound > 0, bound, np.inf)).max()
+        bounded, symmetric = np.isfinite(bound).all(), (bound == 0).all()
         rows[label(loss)] = {
-            "excess risk / bound, at most": f"{share.max():.2f}",
+            "bound": "0" if symmetric else f"{bound[-1]:.3g}" if bounded else "none",
+            "worst found": f"{worst[-1]:.3g}",
+            "worst / bound, any rate": f"{share:.2f}" if bounded and not symmetric else "–",
             "rates with a violation": f"{violated} of {len(rates)}",
         }
     return pd.DataFrame(rows).T
@@ -237,7 +240,7 @@ def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
     is low, with its minimum (white) and the posterior itself (black cross)."""
     losses, answers = distinct(losses), theory.lattice(3, 60)
     x, y = _corner(answers)
-    figure = plt.figure(figsize=(2.6 * len(losses), 2.8))
+    figure = plt.figure(figsize=(2.5 * len(losses), 2.7))
     for ax, loss in zip(np.atleast_1d(figure.subplots(1, len(losses))), losses, strict=True):
         risk = theory.of_every_label(loss, answers) @ np.asarray(q)
         shown = np.minimum(risk, np.quantile(risk, 0.9))  # the corners of CE are endless
@@ -344,17 +347,12 @@ def _corner(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _name_corners(ax: Axes) -> None:
-    for k, (x, y, ha, va) in enumerate(
-        (
-            (-0.04, -0.03, "right", "top"),
-            (1.04, -0.03, "left", "top"),
-            (0.5, 0.91, "center", "bottom"),
-        )
-    ):
-        ax.annotate(f"class {k}", (x, y), ha=ha, va=va, fontsize="small")
+    ax.annotate("0", (-0.05, -0.02), ha="right", va="center")
+    ax.annotate("1", (1.05, -0.02), ha="left", va="center")
+    ax.annotate("class 2", (0.5, 0.9), ha="center", va="bottom", fontsize="small")
     ax.set_aspect("equal")
     ax.axis("off")
-    ax.set(xlim=(-0.2, 1.2), ylim=(-0.12, 1.02))
+    ax.set(xlim=(-0.12, 1.12), ylim=(-0.08, 1.0))
 
 
 def _percent(share: float) -> str:

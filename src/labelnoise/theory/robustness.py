@@ -77,6 +77,8 @@ def class_sum_range(loss: Loss, num_classes: int) -> Range:
         sums = total(walk)
         best = min(best, _refined(total, walk, sums))
         worst = max(worst, -_refined(lambda x, t=total: -t(x), walk, -sums))
+    if worst - best < 1e-12 * worst:  # rounding: a symmetric loss strays by nothing
+        best = worst
     return Range(float(best), float(worst))
 
 
