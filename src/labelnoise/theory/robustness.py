@@ -56,7 +56,10 @@ def class_sum_range(loss: Loss, num_classes: int) -> Range:
     a value at most twice, and the second-order condition allows at most one p_k on the side that
     bends the wrong way. So all positive p_k but at most one are equal: j zeros, one x, and the
     other K - 1 - j at (1 - x)/(K - 1 - j). This family is searched, which leaves a walk over x for
-    each j. For CLL ``target`` with sigma >= 1, f is convex, and the result is in closed form:
+    each j. (Where f is straight, as PHuberCE is at first, probability can be shifted at no cost
+    until the family is reached.)
+
+    For CLL ``target`` with sigma >= 1, f is convex, and the result is in closed form:
     [K c((1 - 1/K)^2), (K - 1) c(1)] with c(s) = 1 - exp(-s / 2 sigma^2), from the uniform p to a
     one-hot p; see ``cll_class_sum_range``.
 
@@ -149,8 +152,10 @@ def asymmetry_ratio(loss: Loss, margin: float = 0.0) -> float:
 
         r = inf (l(p) - l(p + d)) / (l(0) - l(d))    over p >= 0, d > 0, p + d <= 1 - margin,
 
-    where the noise ratio is max_{k != y} P(k)/P(y), given the true class y. Zhou et al., ICML
-    2021. ``margin`` > 0 counts only answers that leave the label an error of at least ``margin``.
+    where the noise ratio is max_{k != y} P(k)/P(y), given the true class y: within it, moving all
+    of a wrong class's probability to the true class never raises the risk. Zhou et al., ICML 2021,
+    as restated in arXiv 2305.02139. ``margin`` > 0 counts only answers that leave the label an
+    error of at least ``margin``.
 
     p = 0 gives 1, so r <= 1. For a given d the numerator is the integral of the slope s = -l' over
     a window of width d; if s has one peak, or none, it is least with the window at an end: at
