@@ -91,6 +91,16 @@ def test_a_loss_that_lost_classes_is_told_from_one_that_memorised():
     assert ranking.lost_classes(found) == ["MixtureCLL"]
 
 
+def test_the_size_table_puts_both_networks_beside_the_pull():
+    mlp, cnn = runs_of("CE", "RCE", seeds=(0,)), experiments.headline([0])[:1]
+    found = [outcome(mlp[0], 80.0), outcome(mlp[1], 95.0), outcome(cnn[0], 50.0)]
+    table = ranking.size_table(found, ["RCE", "CE", "MAE"])
+    assert list(table.index) == ["RCE", "CE"]
+    assert list(table["pull, untrained"]) == ["0.829", "0.900"]
+    assert list(table["CNN, last epoch"]) == ["–", "50.00"]
+    assert list(table["MLP, seeds"]) == [1, 1]
+
+
 # ------------------------------------------------------------------------------ the claim of ALFs
 
 

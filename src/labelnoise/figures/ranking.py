@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelnoise import stats, theory
+from labelnoise.data import INFO
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.losses import Loss, build
 from labelnoise.sweep import Outcome
@@ -75,6 +76,24 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
             }
         )
     return pd.DataFrame(rows).set_index("rank")
+
+
+def size_table(outcomes: Sequence[Outcome], labels: Sequence[str]) -> pd.DataFrame:
+    """For losses of p_y by label: the pull |dL/dz_y| on an untrained network, and per network the
+    last-epoch accuracy and the wrong labels memorised, in percent."""
+    rows = {}
+    for name, group in by_label([o for o in outcomes if o.run.label in labels]).items():
+        run = group[0].run
+        K = INFO[run.dataset].num_classes
+        pull = theory.pull_at_start(build(run.loss["name"], **run.loss["parameters"]), K)[0]
+        row = {"pull, untrained": f"{pull:.3f}"}
+        for title, model in (("MLP", "mlp"), ("CNN", "cnn4")):
+            part = [o for o in group if o.run.model == model and o.last is not None]
+            row[f"{title}, last epoch"] = spread([o.last for o in part])
+            row[f"{title}, memorised"] = spread([o.record["result"]["fit_wrong"] for o in part], 1)
+            row[f"{title}, seeds"] = len(part)
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, orient="index").reindex([n for n in labels if n in rows])
 
 
 def lost_classes(outcomes: Sequence[Outcome], below: float = 65.0) -> list[str]:
