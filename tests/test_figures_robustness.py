@@ -10,7 +10,7 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
-from labelnoise import experiments, figures, stats, theory
+from labelnoise import experiments, figures, losses, stats, theory
 from labelnoise.figures import ranking, robustness
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
 from labelnoise.sweep import Outcome
@@ -84,11 +84,31 @@ def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["CE"]
 
 
-def test_a_loss_that_lost_classes_is_told_from_one_that_memorised():
-    a, b = runs_of("MixtureCLL", "SCE", seeds=(0,))
-    found = [outcome(r, 58.0, fit_wrong=5.0 if r.loss["name"] == "MixtureCLL" else 40.0)
-             for r in (a, b)]  # fmt: skip
-    assert ranking.lost_classes(found) == ["MixtureCLL"]
+def test_a_lost_class_is_told_from_memorisation():
+    run = runs_of("CE", seeds=(0,))[0]
+    assert ranking.fate(outcome(run, 95.0)) == "held"
+    assert ranking.fate(outcome(run, 80.0, fit_wrong=5.0)) == "lost classes"
+    assert ranking.fate(outcome(run, 80.0, fit_wrong=20.0)) == "memorised"
+
+
+def test_the_summary_joins_theory_and_what_happened():
+    a, b = runs_of("MAE")
+    found = [outcome(a, 95.0), outcome(b, 86.0), outcome(runs_of("NCE")[0], 90.0),
+             outcome(runs_of("CE")[0], 80.0, fit_wrong=20.0)]  # fmt: skip
+    table = ranking.summary_table(found, 10, 0.6)
+    assert list(table.index) == ["MAE", "NCE", "CE"]
+    assert list(table["symmetric"]) == ["yes", "yes", "no"]
+    assert list(table["asymmetry ratio"]) == ["1.000", "–", "0.000"]
+    assert list(table["wrong answers at most (%)"]) == ["0.0", "–", "no guarantee"]
+    assert list(table["what happened"]) == ["1 held, 1 lost classes", "1 held", "1 memorised"]
+
+
+def test_symmetric_losses_are_recognised():
+    named = {name: ranking.is_symmetric(losses.build(name, **s["parameters"]), 10)
+             for name, s in losses.PUBLISHED["mnist"].items()}  # fmt: skip
+    assert {name for name, found in named.items() if found} == {
+        "MAE", "RCE", "NCE", "NFL", "NGCE", "NNCE", "NCE+MAE", "NCE+RCE", "NFL+RCE", "ANL-CE"
+    }  # fmt: skip
 
 
 def test_the_size_table_puts_both_networks_beside_the_pull():

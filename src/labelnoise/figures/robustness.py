@@ -63,7 +63,9 @@ def symmetry_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.
             "largest": f"{found.high:.4g}" if bounded else "no bound",
             "strays by (%)": f"{100 * found.spread / found.high:.1f}" if bounded else "100",
             "excess risk at most": f"{bound:.4g}" if bounded else "no bound",
-            "wrong answers at most (%)": _percent(theory.error_bound(loss, num_classes, rate)),
+            "wrong answers at most (%)": percent_or_none(
+                theory.error_bound(loss, num_classes, rate)
+            ),
         }
     return pd.DataFrame(rows).T
 
@@ -355,7 +357,8 @@ def _name_corners(ax: Axes) -> None:
     ax.set(xlim=(-0.12, 1.12), ylim=(-0.08, 1.0))
 
 
-def _percent(share: float) -> str:
+def percent_or_none(share: float) -> str:
+    """A bound on a share in percent, or that it says nothing."""
     return "no guarantee" if share >= 1 else f"{100 * share:.1f}"
 
 
