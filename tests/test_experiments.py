@@ -11,8 +11,11 @@ import pytest
 from labelnoise import data, experiments, losses, noise
 from labelnoise.experiments import (
     ANL_PROTOCOL,
+    CIFAR10_PROTOCOL,
+    CIFAR100_PROTOCOL,
     GRIDS,
     MNIST_PROTOCOL,
+    MR_PROTOCOL,
     PROFILES,
     Run,
     noisy,
@@ -135,6 +138,9 @@ def test_spelling_a_default_out_does_not_make_another_run():
         {"protocol": {**MNIST_PROTOCOL, "epochs": 49}},
         {"protocol": {**MNIST_PROTOCOL, "lr": 0.02}},
         {"protocol": {**MNIST_PROTOCOL, "l1": 1e-6}},
+        {"protocol": {**MNIST_PROTOCOL, "augment": ("flip",)}},
+        {"protocol": {**MNIST_PROTOCOL, "schedule": "constant"}},
+        {"protocol": {k: v for k, v in MNIST_PROTOCOL.items() if k != "clip_norm"}},
     ],
     ids=str,
 )
@@ -156,6 +162,52 @@ def test_whatever_changes_the_training_changes_the_key(changes):
 )
 def test_one_and_one_point_zero_are_the_same_run(a, b):
     assert run(**a).key == run(**b).key
+
+
+def test_the_order_in_which_augmentations_are_listed_does_not_make_another_run():
+    def augmented(*names: str) -> Run:
+        return run(protocol={**MNIST_PROTOCOL, "augment": names})
+
+    assert augmented("rotation", "crop", "flip").protocol["augment"] == ("crop", "flip", "rotation")
+    assert augmented("flip", "crop").key == augmented("crop", "flip").key
+    listed = run(protocol={**MNIST_PROTOCOL, "augment": ["crop", "flip"]})
+    assert listed.key == augmented("crop", "flip").key
+    assert Run(**listed.config).key == listed.key
+    assert augmented("crop").key != augmented("flip").key
+
+
+def test_the_published_protocols_are_those_of_their_code():
+    """ALFs: lnl/main.py and lnl/dataset.py; L_DMI: MR/main.py."""
+    assert CIFAR10_PROTOCOL == {
+        "optimizer": "sgd", "epochs": 120, "batch": 128, "lr": 0.01, "momentum": 0.9,
+        "weight_decay": 1e-4, "schedule": "cosine", "clip_norm": 5.0, "augment": ("crop", "flip"),
+    }  # fmt: skip
+    assert CIFAR100_PROTOCOL == {
+        "optimizer": "sgd", "epochs": 200, "batch": 128, "lr": 0.1, "momentum": 0.9,
+        "weight_decay": 1e-5, "schedule": "cosine", "clip_norm": 5.0,
+        "augment": ("crop", "flip", "rotation"),
+    }  # fmt: skip
+    assert MR_PROTOCOL == {
+        "optimizer": "adam", "epochs": 50, "batch": 128, "lr": 1e-3, "weight_decay": 0.0,
+        "schedule": "constant",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dataset", "noise", "model", "protocol"),
+    [
+        ("cifar10", noisy("symmetric", 0.6, exact=True), "cnn8", CIFAR10_PROTOCOL),
+        ("cifar100", noisy("symmetric", 0.6, exact=True), "resnet34", CIFAR100_PROTOCOL),
+        ("mr", noisy("dmi", 0.4, pattern="dependent-b"), "word_cnn", MR_PROTOCOL),
+    ],
+)
+def test_the_published_protocols_make_runs_and_their_configs_make_them_again(
+    dataset, noise, model, protocol
+):
+    r = Run(dataset, noise, CE, model, protocol)
+    assert json.loads(json.dumps(r.config)) == r.config
+    assert Run(**r.config) == r
+    assert Run(**r.config).key == r.key
 
 
 def test_a_run_does_not_change_with_the_dicts_that_made_it():
@@ -227,7 +279,25 @@ def without(name: str) -> dict:
 SYMMETRIC = noisy("symmetric", 0.6)
 REFUSED = {
     "dataset": ({"dataset": "svhn"}, r"dataset 'svhn' is unknown; known: mnist, fashion_mnist"),
-    "dataset of text": ({"dataset": "mr"}, r"dataset 'mr' is unknown"),
+    "dataset of labels": ({"dataset": "cifar10n"}, r"dataset 'cifar10n' is unknown"),
+    "text to an image network": (
+        {"dataset": "mr", "noise": noisy("clean")},
+        r"model 'mlp' reads images, but mr is text",
+    ),
+    "images to the word CNN": ({"model": "word_cnn"}, r"'word_cnn' reads text, but digits is imag"),
+    "augmented text": (
+        {
+            "dataset": "mr",
+            "noise": noisy("clean"),
+            "model": "word_cnn",
+            "protocol": {**MR_PROTOCOL, "augment": ("flip",)},
+        },
+        r"augment=flip is for images, but mr is text",
+    ),
+    "instance noise of text": (
+        {"dataset": "mr", "noise": noisy("instance", 0.3), "model": "word_cnn"},
+        r"instance noise is drawn from pixels, but mr is text",
+    ),
     "model": ({"model": "vit"}, r"model 'vit' is unknown; known: cnn4, mlp"),
     "loss": ({"loss": {"name": "CLLL"}}, r"loss 'CLLL' is unknown; known: CE, FL, GCE"),
     "loss parameter": (
@@ -281,8 +351,27 @@ REFUSED = {
     "l1 text": (protocol(l1="1e-6"), r"l1='1e-6' must be"),
     "l1 bool": (protocol(l1=True), r"l1=True must be"),
     "l1 none": (protocol(l1=None), r"l1=None must be"),
-    "optimizer": (protocol(optimizer="adam"), r"optimizer 'adam' is unknown; known: sgd"),
-    "schedule": (protocol(schedule="step"), r"schedule 'step' is unknown; known: cosine"),
+    "optimizer": (
+        protocol(optimizer="rmsprop"),
+        r"optimizer 'rmsprop' is unknown; known: sgd, adam",
+    ),
+    "adam with momentum": (protocol(optimizer="adam"), r"exactly the keys .*, got .*'momentum'"),
+    "sgd without momentum": (without("momentum"), r"exactly the keys .*'momentum'.*, got"),
+    "schedule": (protocol(schedule="step"), r"schedule 'step' is unknown; known: cosine, constant"),
+    "augment unknown": (
+        protocol(augment=("cutout",)),
+        r"'cutout' is unknown; known: crop, flip, r",
+    ),
+    "augment twice": (
+        protocol(augment=("flip", "flip")),
+        r"augment=\('flip', 'flip'\) names one tw",
+    ),
+    "augment nothing": (
+        protocol(augment=()),
+        r"augment=\(\) must list some of crop, flip, rotation",
+    ),
+    "augment none": (protocol(augment=None), r"augment=None must list some of .* leave it out"),
+    "augment text": (protocol(augment="crop"), r"augment='crop' must list some of"),
     "setting missing": (without("lr"), r"protocol must have exactly the keys .*, got .*'batch'"),
     "setting unknown": (protocol(nesterov=True), r"protocol must have exactly .* got .*'nesterov'"),
 }

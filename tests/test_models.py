@@ -1,5 +1,6 @@
 """The networks are the published ones, and their weights depend on the seed alone."""
 
+import hashlib
 import math
 
 import pytest
@@ -8,14 +9,27 @@ from torch import nn
 
 from labelnoise import models
 from labelnoise.seeds import generator
+from labelnoise.torchvision_shim import import_torchvision
 
-SHAPES = {"cnn4": (1, 28, 28), "mlp": (1, 28, 28)}
+SHAPES = {
+    "cnn4": (1, 28, 28),
+    "mlp": (1, 28, 28),
+    "cnn8": (3, 32, 32),
+    "resnet34": (3, 32, 32),
+    "word_cnn": (500,),
+}
+FOR_IMAGES = [name for name in models.MODELS if name not in models.FOR_TEXT]
 every = pytest.mark.parametrize("name", models.MODELS)
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
     ours, theirs = a.state_dict(), b.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def constant(p: torch.Tensor) -> bool:
+    """As batch norm starts: all 1 or all 0."""
+    return bool((p == p.flatten()[0]).all())
 
 
 def test_every_network_is_tested_here():
@@ -27,8 +41,7 @@ def test_the_seed_decides_the_weights(name):
     a, b, c = (models.build(name, SHAPES[name], 10, seed) for seed in (0, 0, 1))
     assert same(a, b)
     for ours, other in zip(a.parameters(), c.parameters(), strict=True):
-        constant = ours.unique().numel() == 1  # batch norm starts at 1 and 0
-        assert constant or not torch.equal(ours, other)
+        assert constant(ours) or not torch.equal(ours, other)
 
 
 @every
@@ -48,7 +61,7 @@ def test_no_weight_keeps_what_torchs_constructor_drew(name):
     model = models.MODELS[name](SHAPES[name], 10)
     with torch.no_grad():
         for p in model.parameters():
-            if p.unique().numel() > 1:
+            if not constant(p):
                 p.fill_(math.nan)
     models.initialise(model, generator(0, "init"))
     assert all(torch.isfinite(p).all() for p in model.parameters())
@@ -74,11 +87,83 @@ def test_the_mlp_has_one_hidden_layer_of_256():
     assert sum(p.numel() for p in model.parameters()) == 784 * 256 + 256 + 256 * 10 + 10
 
 
+def parameters(name: str, K: int) -> int:
+    return sum(p.numel() for p in models.build(name, SHAPES[name], K, 0).parameters())
+
+
+def convolution(before: int, after: int) -> int:
+    """3x3, with bias and batch norm."""
+    return after * before * 9 + after + 2 * after
+
+
+def test_the_8_layer_cnn_is_the_published_one():
+    by_hand = (
+        convolution(3, 64) + convolution(64, 64)
+        + convolution(64, 128) + convolution(128, 128)
+        + convolution(128, 196) + convolution(196, 196)
+        + (3136 * 256 + 256) + 2 * 256
+        + (256 * 10 + 10)
+    )  # fmt: skip
+    assert 196 * 4 * 4 == 3136
+    assert parameters("cnn8", 10) == by_hand == 1_639_794
+
+
+def test_resnet34_is_torchvisions_with_another_stem():
+    """The same count, and from the same weights the same logits and gradients."""
+    import_torchvision()
+    from torchvision.models import resnet34
+
+    theirs = resnet34(num_classes=100)
+    theirs.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    theirs.maxpool = nn.Identity()
+    ours = models.build("resnet34", (3, 32, 32), 100, 0)
+    published = 21_797_672  # with 1000 classes and a 7x7 stem
+    by_hand = published - 64 * 3 * (49 - 9) - 513 * (1000 - 100)
+    assert parameters("resnet34", 100) == by_hand == 21_328_292
+
+    assert len(ours.state_dict()) == len(theirs.state_dict())
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    results = []
+    for model in (ours, theirs):
+        logits = model.train()(images)
+        logits.square().mean().backward()
+        results.append([logits, *(p.grad for p in model.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * b.abs().max().item())
+
+
+def test_the_word_cnn_is_the_published_one():
+    by_hand = 500 * 128 + sum(100 * 128 * words + 100 for words in (3, 4, 5)) + 300 * 2 + 2
+    assert parameters("word_cnn", 2) == by_hand == 218_502
+
+    model = models.build("word_cnn", (500,), 2, 0).double().eval()
+    tokens = torch.randint(0, 500, (7, 19), generator=torch.Generator().manual_seed(0))
+    x = model.embedding(tokens).transpose(1, 2)  # as public code has it: tanh, then the maximum
+    pooled = [filters(x).tanh().max(dim=2).values for filters in model.filters]
+    torch.testing.assert_close(model(tokens), model.linear(torch.cat(pooled, dim=1)))
+    assert model.dropout.p == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        ("cnn4", "0c31ec12228a1601fca7d78ce941975c95fbeeaf368aaafe94c6047d2f9f16ac"),
+        ("mlp", "c18052ad7d26c58e881cf0b1fd4a0776d1dedd810114c885ca26d84f47a30f83"),
+    ],
+)
+def test_the_weights_of_a_seed_never_change(name, sha256):
+    """Committed records began with these."""
+    weights = models.build(name, (1, 28, 28), 10, 0).parameters()
+    content = b"".join(p.detach().numpy().tobytes() for p in weights)
+    assert hashlib.sha256(content).hexdigest() == sha256
+
+
 def layers(model: nn.Module) -> list[nn.Module]:
     return [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
-@every
+@pytest.mark.parametrize("name", FOR_IMAGES)
 def test_initial_weights_fill_the_published_ranges(name):
     for layer in layers(models.build(name, SHAPES[name], 10, 3)):
         fan_in = layer.weight[0].numel()
@@ -90,13 +175,33 @@ def test_initial_weights_fill_the_published_ranges(name):
         assert weights.abs().max() <= bound
         assert weights.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.12)
         assert abs(weights.mean().item()) < 4 * bound / math.sqrt(3 * weights.numel())
-        assert layer.bias.abs().max() <= 1 / math.sqrt(fan_in)
-        assert layer.bias.std() > 0.3 / math.sqrt(fan_in)
+        if layer.bias is not None:
+            assert layer.bias.abs().max() <= 1 / math.sqrt(fan_in)
+            assert layer.bias.std() > 0.3 / math.sqrt(fan_in)
 
 
-def test_pooling_first_gives_exactly_what_relu_first_gives():
+def test_the_word_cnn_begins_as_torch_begins():
+    """Public code leaves it at torch's defaults: standard normal, and +-1/sqrt(fan in)."""
+    model = models.build("word_cnn", (500,), 2, 0)
+    words = model.embedding.weight.detach()
+    assert words.mean().item() == pytest.approx(0, abs=0.02)
+    assert words.std().item() == pytest.approx(1, abs=0.02)
+    torch.manual_seed(0)
+    fresh = models.WordCNN((500,), 2)
+    for ours, torchs in zip([*model.filters, model.linear], [*fresh.filters, fresh.linear],
+                            strict=True):  # fmt: skip
+        for a, b in ((ours.weight, torchs.weight), (ours.bias, torchs.bias)):
+            bound = 1 / math.sqrt(ours.weight[0].numel())
+            assert max(a.abs().max(), b.abs().max()) <= bound
+            if a.numel() > 100:
+                assert a.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+                assert b.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["cnn4", "cnn8"])
+def test_pooling_first_gives_exactly_what_relu_first_gives(name):
     """Public code has ReLU before the pooling; values and gradients are the same to the bit."""
-    ours = models.build("cnn4", (1, 12, 12), 10, 0)
+    ours = models.build(name, (1, 12, 12), 10, 0)
     order = list(ours)
     for i in [i for i, layer in enumerate(ours) if isinstance(layer, nn.MaxPool2d)]:
         order[i], order[i + 1] = order[i + 1], order[i]
@@ -116,13 +221,37 @@ def test_pooling_first_gives_exactly_what_relu_first_gives():
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@every
+@pytest.mark.parametrize("name", FOR_IMAGES)
 @pytest.mark.parametrize(("shape", "K"), [((1, 8, 8), 10), ((3, 32, 32), 100), ((1, 29, 31), 2)])
 def test_networks_fit_the_images_and_the_classes(name, shape, K):
     model = models.build(name, shape, K, 0).eval()
     assert model(torch.zeros(2, *shape)).shape == (2, K)
 
 
+def test_the_word_cnn_fits_the_vocabulary_the_length_and_the_classes():
+    for V, length, K in ((2, 5, 2), (30, 54, 7)):
+        model = models.build("word_cnn", (V,), K, 0).eval()
+        assert model(torch.full((3, length), V - 1)).shape == (3, K)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("cnn4", (1, 3, 28), r"shape=\(1, 3, 28\) is too small: the network pools 4x4 to 1x1"),
+        ("cnn8", (3, 32, 7), r"shape=\(3, 32, 7\) is too small: the network pools 8x8 to 1x1"),
+        ("resnet34", (500,), r"shape=\(500,\) must be \(C, H, W\): the network reads images"),
+        ("mlp", (28, 28), r"shape=\(28, 28\) must be \(C, H, W\)"),
+        ("cnn8", (0, 32, 32), r"shape=\(0, 32, 32\) must be"),
+        ("word_cnn", (3, 32, 32), r"shape=\(3, 32, 32\) must be \(V,\), the size of a vocabulary"),
+        ("word_cnn", (0,), r"shape=\(0,\) must be \(V,\)"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_refused_by_name(name, shape, message):
+    with pytest.raises(ValueError, match=message):
+        models.build(name, shape, 10, 0)
+
+
 def test_an_unknown_network_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="model 'resnet34' is unknown; known: cnn4, mlp"):
-        models.build("resnet34", (1, 28, 28), 10, 0)
+    known = "cnn4, mlp, cnn8, resnet34, word_cnn"
+    with pytest.raises(ValueError, match=f"model 'resnet50' is unknown; known: {known}"):
+        models.build("resnet50", (1, 28, 28), 10, 0)

@@ -33,6 +33,7 @@ VARIANTS = {
     "mlp": run(),
     "cnn with batch norm": run(model="cnn4", loss=CLL, subset=200),
     "validation split": run(val_fraction=0.2, seed=1),
+    "augmented": run(protocol={"augment": ("crop", "flip", "rotation")}, val_fraction=0.1),
 }
 variants = pytest.mark.parametrize("variant", VARIANTS)
 

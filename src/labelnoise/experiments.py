@@ -9,11 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from labelnoise import data, losses, models, noise
+from labelnoise import augment, data, losses, models, noise, text
 from labelnoise.losses.base import is_number, positive
 
-# The MNIST protocol of ALFs (Zhou et al. 2021; public code lnl/main.py): no augmentation, all
-# weights decayed, the learning rate on a cosine from lr to 0, stepped once an epoch.
+# The protocols of ALFs (Zhou et al. 2021; public code lnl/main.py): all weights decayed, the
+# learning rate on a cosine from lr to 0, stepped once an epoch; MNIST without augmentation. The
+# networks are cnn4, cnn8 and resnet34.
 MNIST_PROTOCOL = {
     "optimizer": "sgd",
     "epochs": 50,
@@ -25,8 +26,27 @@ MNIST_PROTOCOL = {
     "clip_norm": 5.0,
 }
 
+CIFAR10_PROTOCOL = {
+    **MNIST_PROTOCOL, "epochs": 120, "weight_decay": 1e-4, "augment": ("crop", "flip")
+}  # fmt: skip
+CIFAR100_PROTOCOL = {
+    **MNIST_PROTOCOL, "epochs": 200, "lr": 0.1, "weight_decay": 1e-5,
+    "augment": ("crop", "flip", "rotation"),
+}  # fmt: skip
+
 # The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
 ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+
+# The first stage of L_DMI on MR (Xu et al. 2019; public code MR/main.py), without clipping. There
+# the loss is a sum over the batch, which Adam hardly sees, and Adam starts afresh every epoch.
+MR_PROTOCOL = {
+    "optimizer": "adam",
+    "epochs": 50,
+    "batch": 128,
+    "lr": 1e-3,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+}
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
 HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
@@ -42,7 +62,10 @@ class Run:
     - ``noise``: ``{"kind": ..., "rate": ...}`` and the options of that kind; see ``noisy()``.
     - ``loss``: ``{"name": ..., "parameters": {...}}``; missing parameters take their defaults, so
       that spelling a default out does not make another run.
-    - ``model``: a name of ``models.MODELS``; ``protocol``: as ``MNIST_PROTOCOL``.
+    - ``model``: a name of ``models.MODELS``.
+    - ``protocol``: as ``MNIST_PROTOCOL``. ``momentum`` goes with the optimizer ``sgd``, not with
+      ``adam``. At will, and absent where there is none of it: ``clip_norm``; ``l1``, a penalty
+      l1 * sum |w|; ``augment``, some of ``augment.NAMES``, for images.
     - ``seed``: names every random stream, the flips included.
     - ``val_fraction``: the share of the training set that is held out, with its noisy labels, for
       choosing an epoch or a setting.
@@ -62,7 +85,8 @@ class Run:
     subset: int | None = None
 
     def __post_init__(self):
-        _known("dataset", self.dataset, [d for d, i in data.INFO.items() if i.shape])
+        images = [d for d, i in data.INFO.items() if i.shape]
+        _known("dataset", self.dataset, [*images, *text.DATASETS])
         _known("model", self.model, models.MODELS)
         for name in self.probe:
             _known("probe", name, PROBES)
@@ -80,6 +104,19 @@ class Run:
         }
         for name, value in canonical.items():
             object.__setattr__(self, name, value)
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Text and images each have their own networks; what moves pixels is for images."""
+        is_text = self.dataset in text.DATASETS
+        if is_text != (self.model in models.FOR_TEXT):
+            reads, holds = ("images", "text") if is_text else ("text", "images")
+            raise ValueError(f"model {self.model!r} reads {reads}, but {self.dataset} is {holds}")
+        if is_text and "augment" in self.protocol:
+            moves = ", ".join(self.protocol["augment"])
+            raise ValueError(f"augment={moves} is for images, but {self.dataset} is text: leave it")
+        if is_text and self.noise["kind"] == "instance":
+            raise ValueError(f"instance noise is drawn from pixels, but {self.dataset} is text")
 
     @property
     def config(self) -> dict:
@@ -183,24 +220,40 @@ def _checked_loss(loss: dict) -> dict:
 
 
 def _checked_protocol(protocol: dict) -> dict:
-    if set(protocol) - {"l1"} != set(MNIST_PROTOCOL):
+    needed = set(MNIST_PROTOCOL) - {"clip_norm"}
+    if protocol.get("optimizer") == "adam":
+        needed -= {"momentum"}
+    if set(protocol) - {"clip_norm", "l1", "augment"} != needed:
         raise ValueError(
-            f"protocol must have exactly the keys {sorted(MNIST_PROTOCOL)}, and at will l1, got "
-            f"{sorted(protocol)}"
+            f"protocol must have exactly the keys {sorted(needed)}, and at will clip_norm, l1, "
+            f"augment, got {sorted(protocol)}"
         )
-    _known("optimizer", protocol["optimizer"], ("sgd",))
-    _known("schedule", protocol["schedule"], ("cosine",))
+    _known("optimizer", protocol["optimizer"], ("sgd", "adam"))
+    _known("schedule", protocol["schedule"], ("cosine", "constant"))
     _integer("epochs", protocol["epochs"], 1)
     _integer("batch", protocol["batch"], 2)
-    for name in ("lr", "clip_norm"):
-        positive(name, protocol[name])
-    for name in ("momentum", "weight_decay"):
-        if not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
+    reals = [name for name in REALS if name in protocol]
+    for name in reals:
+        if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
+            positive(name, protocol[name])
+        elif not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
             raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
-    if "l1" in protocol:
-        positive("l1", protocol["l1"])  # no penalty is no key, so that a run has one name
-    reals = [name for name in protocol if name in REALS]
-    return {**protocol, **{name: float(protocol[name]) for name in reals}}
+    checked = {**protocol, **{name: float(protocol[name]) for name in reals}}
+    if "augment" in protocol:
+        checked["augment"] = _checked_augment(protocol["augment"])
+    return checked
+
+
+def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in the order in which they act."""
+    if not isinstance(names, list | tuple) or not names:
+        raise ValueError(f"augment={names!r} must list some of {', '.join(augment.NAMES)}; "
+                         "leave it out where there is none")  # fmt: skip
+    for name in names:
+        _known("augment", name, augment.NAMES)
+    if len(set(names)) < len(names):
+        raise ValueError(f"augment={names!r} names one twice")
+    return tuple(name for name in augment.NAMES if name in names)
 
 
 def _integer(name: str, value: object, least: int) -> None:

@@ -1,8 +1,9 @@
 """One seed, many independent random streams.
 
 A run has a single seed. Every purpose that needs randomness (noise, initialisation, order of the
-samples, validation split) takes its own stream, named by (seed, purpose, epoch). No purpose can
-disturb another, and a resumed run needs no saved generator state: the name is the state.
+samples, augmentation, dropout, validation split) takes its own stream, named by (seed, purpose,
+epoch). No purpose can disturb another, and a resumed run needs no saved generator state: the name
+is the state.
 """
 
 import hashlib

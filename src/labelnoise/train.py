@@ -1,6 +1,6 @@
 """One ``Run`` to one record: the whole training, top to bottom.
 
-    run.config -> data -> noisy labels -> network -> epochs of SGD -> record
+    run.config -> data -> noisy labels -> network -> epochs of steps -> record
 
 The data live on the device as tensors, so that an epoch is a loop over index batches. Nothing in
 an epoch asks the device for a number; what is measured stays there until the epoch ends. The same
@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 
 import labelnoise
-from labelnoise import data, losses, models, noise
+from labelnoise import data, losses, models, noise, text
+from labelnoise.augment import Augmentation
 from labelnoise.experiments import Run, transition_matrix
-from labelnoise.seeds import generator
+from labelnoise.seeds import generator, stream
 
 EVAL_BATCH = 1000
 
@@ -51,7 +52,8 @@ def train(
     they cost no second pass over the data.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with exact_arithmetic(threads):
+    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
+    with exact_arithmetic(threads), torch.random.fork_rng(generators):
         began = time.perf_counter()
         task = Task(run, device)
         state = State(run, task, device)
@@ -73,11 +75,14 @@ def train(
 
 
 class Task:
-    """The data of a run on its device: images as uint8, true and given labels, the split."""
+    """The data of a run on its device: images as uint8 or tokens, true and given labels, the
+    split. ``shape`` is what the network needs to know of them."""
 
     def __init__(self, run: Run, device: torch.device):
         self.info = data.INFO[run.dataset]
-        images, true = data.load(run.dataset, "train")
+        load = text.load if run.dataset in text.DATASETS else data.load
+        images, true = load(run.dataset, "train")
+        self.shape = self.info.shape or (int(images.max()) + 1,)
         images, true = images[: run.subset], true[: run.subset]
         given = given_labels(run, images, true)
         check_labels(given, self.info.num_classes)
@@ -103,14 +108,16 @@ class Task:
         )
         self.images, self.true, self.given = (t[kept].to(device) for t in (images, true, given))
         self.val_images, self.val_given = images[val].to(device), given[val].to(device)
-        test_images, test_labels = data.load(run.dataset, "test")
+        test_images, test_labels = load(run.dataset, "test")
         self.test_images = torch.from_numpy(test_images).to(device)
         self.test_labels = torch.from_numpy(test_labels).to(device)
         self.mean = torch.tensor(self.info.mean, device=device).view(1, -1, 1, 1)
         self.std = torch.tensor(self.info.std, device=device).view(1, -1, 1, 1)
 
     def batch(self, images: Tensor) -> Tensor:
-        """uint8 ``[B, C, H, W]`` to standardised float32, channels last."""
+        """uint8 ``[B, C, H, W]`` to standardised float32, channels last; tokens as they are."""
+        if images.dim() == 2:
+            return images
         x = (images.float() / 255 - self.mean) / self.std
         return x.contiguous(memory_format=torch.channels_last)
 
@@ -120,16 +127,16 @@ class State:
 
     def __init__(self, run: Run, task: Task, device: torch.device):
         p = run.protocol
-        model = models.build(run.model, task.info.shape, task.info.num_classes, run.seed)
+        model = models.build(run.model, task.shape, task.info.num_classes, run.seed)
         self.model = model.to(device, memory_format=torch.channels_last)
         self.loss = losses.build(run.loss["name"], **run.loss["parameters"]).to(device)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=p["lr"],
-            momentum=p["momentum"],
-            weight_decay=p["weight_decay"],
-            fused=True,
-        )
+        settings = {"lr": p["lr"], "weight_decay": p["weight_decay"], "fused": True}
+        if p["optimizer"] == "adam":
+            self.optimizer = torch.optim.Adam(self.model.parameters(), **settings)
+        else:
+            self.optimizer = torch.optim.SGD(
+                self.model.parameters(), momentum=p["momentum"], **settings
+            )
         self.epoch = 0
         self.diverged_at: int | None = None
         names = ["test_accuracy", "train_loss", "fit_clean", "fit_wrong", "fit_true"]
@@ -185,7 +192,10 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
     """One pass over the training set, and the curves that come with it."""
     p, n, device = run.protocol, len(task.given), task.given.device
     for group in state.optimizer.param_groups:
-        group["lr"] = p["lr"] * 0.5 * (1 + math.cos(math.pi * state.epoch / p["epochs"]))
+        group["lr"] = learning_rate(p, state.epoch)
+    torch.manual_seed(stream(run.seed, "dropout", state.epoch))
+    draws = generator(run.seed, "augmentation", state.epoch)
+    augmented = Augmentation(p.get("augment", ()), n, draws, device)
     order = torch.randperm(n, generator=generator(run.seed, "order", state.epoch))
     predicted = torch.full((n,), -1, device=device)
     gradient = torch.zeros(n, device=device)
@@ -198,14 +208,15 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
             continue
         targets = task.given[index]
         with autocast(device):
-            logits = state.model(task.batch(task.images[index]))
+            logits = state.model(task.batch(augmented(task.images[index], index)))
         logits = logits.float()
         if probing:
             logits.retain_grad()
         loss = state.loss(logits, targets)
         state.optimizer.zero_grad()
         (loss + l1_penalty(state.model, p["l1"]) if "l1" in p else loss).backward()
-        nn.utils.clip_grad_norm_(state.model.parameters(), p["clip_norm"])
+        if "clip_norm" in p:
+            nn.utils.clip_grad_norm_(state.model.parameters(), p["clip_norm"])
         state.optimizer.step()
 
         total_loss += loss.detach() * len(index)
@@ -225,6 +236,13 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
         curves["gradient_norm"].append(number(gradient.mean()))
     if curves["train_loss"][-1] is None:
         state.diverged_at = state.epoch
+
+
+def learning_rate(protocol: dict, epoch: int) -> float:
+    """Of the epoch that follows ``epoch`` finished ones: ``constant``, or a cosine down to 0."""
+    if protocol["schedule"] == "constant":
+        return protocol["lr"]
+    return protocol["lr"] * 0.5 * (1 + math.cos(math.pi * epoch / protocol["epochs"]))
 
 
 def l1_penalty(model: nn.Module, l1: float) -> Tensor:
