@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import data, experiments, losses, noise
+from labelnoise import configuration, data, experiments, losses, noise
 from labelnoise.experiments import (
     ANL_PROTOCOL,
     CIFAR10_PROTOCOL,
@@ -96,7 +96,7 @@ def test_the_key_is_the_hash_of_the_canonical_config(grid):
         canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
         assert r.key == hashlib.sha256(canonical.encode()).hexdigest()[:16]
         reordered = dict(reversed(config.items()))
-        assert experiments.config_key(reordered) == r.key
+        assert configuration.config_key(reordered) == r.key
 
 
 def test_a_config_makes_its_run_again():
@@ -417,8 +417,8 @@ def test_noisy_spells_every_option_out():
     assert noisy("clean") == {"kind": "clean"}
     assert noisy("instance", 0.3) == {"kind": "instance", "rate": 0.3}
     assert noisy("human") == {"kind": "human", "set": "worse_label"}
-    assert {noisy(kind, 0.1)["kind"] for kind in experiments.NOISE_KINDS} == set(
-        experiments.NOISE_KINDS
+    assert {noisy(kind, 0.1)["kind"] for kind in configuration.NOISE_KINDS} == set(
+        configuration.NOISE_KINDS
     )
 
 
@@ -431,12 +431,12 @@ def test_every_noise_setting_finds_its_matrix():
         "dmi": noise.dmi("independent", 0.3),
     }
     for kind, T in cases.items():
-        got = experiments.transition_matrix("cifar10", noisy(kind, 0.3))
+        got = configuration.transition_matrix("cifar10", noisy(kind, 0.3))
         assert (got == T).all(), kind
-    keeping = experiments.transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
+    keeping = configuration.transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
     assert (keeping == noise.symmetric(10, 0.3, keep_true=True)).all()
-    assert experiments.transition_matrix("cifar10", noisy("instance", 0.3)) is None
-    assert experiments.transition_matrix("cifar10", noisy("human")) is None
+    assert configuration.transition_matrix("cifar10", noisy("instance", 0.3)) is None
+    assert configuration.transition_matrix("cifar10", noisy("human")) is None
 
 
 # ----------------------------------------------------------------------------- grids and profiles

@@ -280,7 +280,7 @@ def test_ruff_is_content(command):
 LAYERS = [
     "seeds", "noise", "transition", "losses", "theory",
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
-    "text", "augment", "models", "experiments", "train", "ledger", "sweep",
+    "text", "augment", "models", "configuration", "experiments", "train", "ledger", "sweep",
     "stats", "tables", "figures", "claims", "report", "reproduce",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""

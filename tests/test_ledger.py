@@ -10,7 +10,8 @@ import textwrap
 import pytest
 
 from labelnoise import ledger
-from labelnoise.experiments import MNIST_PROTOCOL, Run, config_key, noisy
+from labelnoise.configuration import config_key
+from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger, RecordError
 
 

@@ -10,7 +10,7 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
-from labelnoise import experiments, figures, tables
+from labelnoise import configuration, experiments, figures, tables
 from labelnoise.figures import training
 from labelnoise.sweep import Outcome
 
@@ -44,8 +44,8 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     runs = experiments.headline([0])
     found = [outcome(runs[0], 49.0)]
     table = tables.accuracy_table(runs, found)
-    assert table.loc[experiments.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
-    assert table.loc[experiments.loss_label(experiments.CLL), "source"] == "not yet run"
+    assert table.loc[configuration.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
+    assert table.loc[configuration.loss_label(experiments.CLL), "source"] == "not yet run"
     assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from labelnoise import experiments, losses, stats, tables, theory
+from labelnoise import configuration, experiments, losses, stats, tables, theory
 from labelnoise.experiments import Run
 from labelnoise.sweep import Outcome
 
@@ -41,7 +41,7 @@ PAPER_CE = {"CE if points": PAPER_CE_POINTS, "CE if relative": PAPER_CE_RELATIVE
 # label of a loss -> what the paper's column of a table says of it
 PAPER_COLUMN = {
     "CE": f"{PAPER_CE_POINTS:.2f} or {PAPER_CE_RELATIVE:.2f} (implied)",
-    experiments.loss_label(experiments.CLL): f"{PAPER_CLL:.2f}",
+    configuration.loss_label(experiments.CLL): f"{PAPER_CLL:.2f}",
 }
 # line in a figure -> (value, short name of the loss whose colour it takes)
 PAPER_LINES = {
@@ -125,7 +125,7 @@ def agreement(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataF
 
 def of(outcomes: Sequence[Outcome], loss: dict) -> list[Outcome]:
     """The outcomes of one loss."""
-    label = experiments.loss_label(loss)
+    label = configuration.loss_label(loss)
     return [o for o in outcomes if o.run.label == label]
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labelnoise.experiments import Run, config_key
+from labelnoise.configuration import Run, config_key
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results"

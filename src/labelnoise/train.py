@@ -26,7 +26,7 @@ from torch import Tensor, nn
 import labelnoise
 from labelnoise import data, losses, models, noise, text
 from labelnoise.augment import Augmentation
-from labelnoise.experiments import Run, transition_matrix
+from labelnoise.configuration import Run, transition_matrix
 from labelnoise.seeds import generator, stream
 
 EVAL_BATCH = 1000

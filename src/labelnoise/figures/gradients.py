@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
+from labelnoise.configuration import Run, loss_label
 from labelnoise.data import INFO
-from labelnoise.experiments import Run, headline, loss_label
+from labelnoise.experiments import headline
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.training import curve
 from labelnoise.losses import CLL, Loss, build

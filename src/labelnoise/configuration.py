@@ -1,0 +1,243 @@
+"""What one training is asked to do: a ``Run``, plain data with a stable key.
+
+A run's identity is its ``config``: what is asked, and nothing about the machine. Everything is
+checked when a ``Run`` is made, so that a mistake is an error before any training.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from labelnoise import augment, data, losses, models, noise, text
+from labelnoise.losses.base import is_number, positive
+
+NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
+HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
+PROBES = ("gradient",)
+PROTOCOL_KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
+REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    - ``dataset``: a name of ``data.INFO``.
+    - ``noise``: ``{"kind": ..., "rate": ...}`` and the options of that kind; see ``noisy()``.
+    - ``loss``: ``{"name": ..., "parameters": {...}}``; missing parameters take their defaults, so
+      that spelling a default out does not make another run.
+    - ``model``: a name of ``models.MODELS``.
+    - ``protocol``: as ``experiments.MNIST_PROTOCOL``. ``momentum`` goes with the optimizer
+      ``sgd``, not with ``adam``. At will, and absent where there is none of it: ``clip_norm``;
+      ``l1``, a penalty l1 * sum |w|; ``augment``, some of ``augment.NAMES``, for images.
+    - ``seed``: names every random stream, the flips included.
+    - ``val_fraction``: the share of the training set that is held out, with its noisy labels, for
+      choosing an epoch or a setting.
+    - ``probe``: extra measurements: ``gradient`` adds the share of the gradient norm (at the
+      logits) that comes from mislabelled samples, and its mean.
+    - ``subset``: train on the first n samples only (for tests), or None.
+    """
+
+    dataset: str
+    noise: dict
+    loss: dict
+    model: str
+    protocol: dict
+    seed: int = 0
+    val_fraction: float = 0.0
+    probe: tuple[str, ...] = ()
+    subset: int | None = None
+
+    def __post_init__(self):
+        images = [d for d, i in data.INFO.items() if i.shape]
+        _known("dataset", self.dataset, [*images, *text.DATASETS])
+        _known("model", self.model, models.MODELS)
+        for name in self.probe:
+            _known("probe", name, PROBES)
+        _integer("seed", self.seed, 0)
+        if self.subset is not None:
+            _integer("subset", self.subset, 2)
+        if not is_number(self.val_fraction) or not 0 <= self.val_fraction < 1:
+            raise ValueError(f"val_fraction={self.val_fraction!r} must lie in [0, 1)")
+        canonical = {
+            "noise": _checked_noise(self.dataset, self.noise),
+            "loss": _checked_loss(self.loss),
+            "protocol": _checked_protocol(self.protocol),
+            "val_fraction": float(self.val_fraction),
+            "probe": tuple(self.probe),
+        }
+        for name, value in canonical.items():
+            object.__setattr__(self, name, value)
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Text and images each have their own networks; what moves pixels is for images."""
+        is_text = self.dataset in text.DATASETS
+        if is_text != (self.model in models.FOR_TEXT):
+            reads, holds = ("images", "text") if is_text else ("text", "images")
+            raise ValueError(f"model {self.model!r} reads {reads}, but {self.dataset} is {holds}")
+        if is_text and "augment" in self.protocol:
+            moves = ", ".join(self.protocol["augment"])
+            raise ValueError(f"augment={moves} is for images, but {self.dataset} is text: leave it")
+        if is_text and self.noise["kind"] == "instance":
+            raise ValueError(f"instance noise is drawn from pixels, but {self.dataset} is text")
+
+    @property
+    def config(self) -> dict:
+        """What is asked, as plain JSON data."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
+    def key(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON of ``config``."""
+        return config_key(self.config)
+
+    @property
+    def label(self) -> str:
+        """The loss as tables print it, e.g. ``CLL(target, sigma 1)``."""
+        return loss_label(self.loss)
+
+
+def config_key(config: dict) -> str:
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def loss_label(loss: dict) -> str:
+    """The name of a loss, which alone stands for its published MNIST setting; parameters that
+    differ follow, e.g. ``AEL(a 1)``. CLL's form and bandwidth are always there: they make it."""
+    name, settings = loss["name"], loss["parameters"]
+    if name == "CLL":
+        scaled = ", normalised" if settings["normalise"] else ""
+        return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
+    usual = published("mnist", name)["parameters"] if name in losses.PUBLISHED["mnist"] else {}
+    differs = [f"{k} {v:g}" if is_number(v) else f"{k} {v}"
+               for k, v in settings.items() if k not in usual or v != usual[k]]  # fmt: skip
+    return name + (f"({', '.join(differs)})" if differs else "")
+
+
+def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
+    """A noise setting with every option spelled out.
+
+    symmetric: ``keep_true``, ``exact``; asymmetric, pairflip: ``exact``; dmi: ``pattern``;
+    instance: no option; human: ``set`` (one of ``HUMAN_SETS``, CIFAR-10N); clean: nothing.
+    """
+    defaults = {
+        "symmetric": {"keep_true": False, "exact": False},
+        "asymmetric": {"exact": False},
+        "pairflip": {"exact": False},
+        "dmi": {"pattern": "independent"},
+        "human": {"set": "worse_label"},
+    }
+    _known("noise kind", kind, NOISE_KINDS)
+    if unknown := set(options) - set(defaults.get(kind, {})):
+        raise ValueError(
+            f"{kind} noise has no option {sorted(unknown)}; it has {sorted(defaults.get(kind, {}))}"
+        )
+    for name in {"keep_true", "exact"} & set(options):
+        if not isinstance(options[name], bool):
+            raise ValueError(f"{name}={options[name]!r} must be True or False")
+    noise.symmetric(2, rate)  # refuses a rate outside [0, 1]
+    rate = {} if kind in ("clean", "human") else {"rate": float(rate)}
+    return {"kind": kind, **rate, **defaults.get(kind, {}), **options}
+
+
+def transition_matrix(dataset: str, setting: dict):
+    """The ``[K, K]`` matrix of a noise setting; None where there is none (instance, human)."""
+    K = data.INFO[dataset].num_classes
+    kind, rate = setting["kind"], setting.get("rate", 0.0)
+    if kind == "clean":
+        return noise.symmetric(K, 0.0)
+    if kind == "symmetric":
+        return noise.symmetric(K, rate, keep_true=setting["keep_true"])
+    if kind == "asymmetric":
+        return noise.asymmetric(dataset, rate)
+    if kind == "pairflip":
+        return noise.pairflip(K, rate)
+    if kind == "dmi":
+        return noise.dmi(setting["pattern"], rate)
+    return None
+
+
+def _checked_noise(dataset: str, setting: dict) -> dict:
+    if not isinstance(setting, dict) or "kind" not in setting or setting != noisy(**setting):
+        raise ValueError(
+            f"noise={setting!r} must spell out its kind and every option; build it "
+            "with experiments.noisy(kind, rate, ...)"
+        )
+    if setting["kind"] == "human":
+        _known("human label set", setting["set"], HUMAN_SETS)
+    cifar10_only = setting["kind"] == "human" or setting.get("pattern") == "cifar10-dependent"
+    if cifar10_only and dataset != "cifar10":
+        what = "human labels (CIFAR-10N) exist" if "set" in setting else "this pattern is"
+        raise ValueError(f"{what} for cifar10 only, not {dataset!r}")
+    T = transition_matrix(dataset, setting)
+    if T is not None and len(T) != (K := data.INFO[dataset].num_classes):
+        raise ValueError(f"noise={setting!r} is for {len(T)} classes; {dataset} has {K}")
+    return noisy(**setting)
+
+
+def _checked_loss(loss: dict) -> dict:
+    if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
+        raise ValueError(f"loss={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
+    return loss_setting(loss["name"], **loss.get("parameters", {}))
+
+
+def _checked_protocol(protocol: dict) -> dict:
+    needed = set(PROTOCOL_KEYS)
+    if protocol.get("optimizer") == "adam":
+        needed -= {"momentum"}
+    if set(protocol) - {"clip_norm", "l1", "augment"} != needed:
+        raise ValueError(
+            f"protocol must have exactly the keys {sorted(needed)}, and at will clip_norm, l1, "
+            f"augment, got {sorted(protocol)}"
+        )
+    _known("optimizer", protocol["optimizer"], ("sgd", "adam"))
+    _known("schedule", protocol["schedule"], ("cosine", "constant"))
+    _integer("epochs", protocol["epochs"], 1)
+    _integer("batch", protocol["batch"], 2)
+    reals = [name for name in REALS if name in protocol]
+    for name in reals:
+        if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
+            positive(name, protocol[name])
+        elif not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
+            raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
+    checked = {**protocol, **{name: float(protocol[name]) for name in reals}}
+    if "augment" in protocol:
+        checked["augment"] = _checked_augment(protocol["augment"])
+    return checked
+
+
+def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in the order in which they act."""
+    if not isinstance(names, list | tuple) or not names:
+        raise ValueError(f"augment={names!r} must list some of {', '.join(augment.NAMES)}; "
+                         "leave it out where there is none")  # fmt: skip
+    for name in names:
+        _known("augment", name, augment.NAMES)
+    if len(set(names)) < len(names):
+        raise ValueError(f"augment={names!r} names one twice")
+    return tuple(name for name in augment.NAMES if name in names)
+
+
+def _integer(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
+
+
+def _known(what: str, value: object, known) -> None:
+    if value not in known:
+        raise ValueError(f"{what} {value!r} is unknown; known: {', '.join(map(str, known))}")
+
+
+def loss_setting(name: str, **parameters: object) -> dict:
+    """A loss with every hyper-parameter spelled out; a run's loss is always a batch mean."""
+    if "reduction" in parameters:
+        raise ValueError("reduction is not a setting of a run: training takes the mean")
+    return {"name": name, "parameters": losses.build(name, **parameters).settings()}
+
+
+def published(dataset: str, name: str) -> dict:
+    """The loss with the hyper-parameters of the published protocol."""
+    return loss_setting(name, **losses.PUBLISHED[dataset][name]["parameters"])
