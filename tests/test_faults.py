@@ -1,10 +1,12 @@
 """What a power cut, an impatient user or a full disk do to a sweep: nothing that the next sweep
 would not make good, to the bit."""
 
+import contextlib
 import io
 import json
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -150,6 +152,85 @@ def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):
     assert train_missing([LONG], here) == 1
     assert exact(here.find(LONG)) == exact(train(LONG, device="cpu"))
     assert not checkpoint(here, LONG).exists()
+
+
+NURSERY = """
+    import json, multiprocessing, os, sys
+    from pathlib import Path
+    import sklearn.datasets, torch, torch._dynamo
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+    from labelnoise.sweep import train_missing
+    context = multiprocessing.get_context
+    multiprocessing.get_context = lambda method: context("fork")
+    runs = [Run(**config) for config in json.loads(sys.argv[1])]
+    for ledger in sys.stdin:
+        if not (pid := os.fork()):
+            os.setpgid(0, 0)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            train_missing(runs, Ledger(Path(ledger.strip())), workers=2)
+            os._exit(0)
+        try:
+            os.setpgid(pid, pid)  # whoever comes first
+        except OSError:
+            pass
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+"""A process that has imported everything forks a sweep, in a group of its own, for each ledger that
+it is told: seconds less than to start one, and the same sweep but for the start of its workers."""
+
+
+def test_thirty_kills_at_random_moments_change_no_bit_and_leave_nothing_behind(tmp_path):
+    """SIGKILL of the sweep and all its workers at once. A sweep that comes to its end between the
+    kills is checked, and the next kills hit a fresh one."""
+    runs = [run(epochs=15, seed=seed, loss={"name": loss}) for seed in range(4)
+            for loss in ("CE", "MAE")]  # fmt: skip
+    undisturbed = Ledger(tmp_path / "undisturbed")
+    assert train_missing(runs, undisturbed, workers=2) == len(runs)
+    moments, kills, number, hurt = random.Random(4), 0, 0, set()
+    here = Ledger(tmp_path / "0")
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(NURSERY), json.dumps([of.config for of in runs])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def sweep_it(seconds: float | None) -> int:
+        """The exit status of a sweep that is killed after ``seconds``."""
+        nursery.stdin.write(f"{here.directory}\n")
+        nursery.stdin.flush()
+        group = int(nursery.stdout.readline())
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        status = int(nursery.stdout.readline())
+        wait_until(lambda: not living(group), "the killed to be gone")
+        return status
+
+    def check_it() -> None:
+        for of in runs:
+            assert exact(here.find(of)) == exact(undisturbed.find(of))
+        left = {
+            str(p.relative_to(here.directory)) for p in here.directory.rglob("*") if p.is_file()
+        }
+        assert left == {f"digits/{of.key}.json" for of in runs}, "none missing, twice or in part"
+
+    with nursery:
+        while kills < 30:
+            status = sweep_it(moments.uniform(0, 0.8))
+            assert status in (0, -signal.SIGKILL)
+            if status == 0:
+                check_it()
+                number += 1
+                here = Ledger(tmp_path / str(number))
+            else:
+                kills += 1
+                hurt |= {p.suffix for p in here.directory.rglob("*") if p.is_file()}
+        assert sweep_it(None) == 0
+        check_it()
+        nursery.stdin.close()
+    assert {".pt", ".lock", ".json"} <= hurt, "the kills came in the midst of it"
 
 
 def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
