@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,3 +297,113 @@ def test_a_directory_in_the_way_is_an_error_that_names_the_run(here):
     with pytest.raises(SweepError, match=rf"{run().key}\): IsADirectoryError"):
         train_missing([run()], here)
     assert list(here.records()) == []
+
+
+HURT = """
+    import json, os, resource, signal, struct, sys
+    from pathlib import Path
+    import torch
+    from labelnoise import models, sweep
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+
+    build, what = models.build, sys.argv[3]
+
+    def hurt(name, shape, num_classes, seed):  # the run of seed 1 meets `what`, the others do not
+        if seed == 1 and what == "allocator":
+            torch.empty(2**40, dtype=torch.float64)  # more than any machine has
+        if seed == 1 and what == "limit":
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**20,) * 2)
+            bytearray(2**28)
+        if seed == 1 and what == "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seed == 1 and what == "word":  # dies while it speaks
+            os.write(pipe[0], struct.pack("!i", 1000) + b"half a message")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return build(name, shape, num_classes, seed)
+
+    models.build, pipe = hurt, []  # in each worker, too: it imports this file
+
+    def work(run, checkpoint, sender, lock, sound=sweep.work):
+        pipe.append(sender.fileno())
+        sound(run, checkpoint, sender, lock)
+
+    sweep.work = work
+    if __name__ == "__main__":
+        runs = [Run(**config) for config in json.loads(sys.argv[2])]
+        print(sweep.train_missing(runs, Ledger(Path(sys.argv[1])), workers=2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("allocator", "RuntimeError: .*can't allocate memory"),
+        ("limit", "MemoryError"),
+        ("killer", r"its process died \(exit code -9\): .*memory ran out"),
+        ("word", r"its process died \(exit code -9\): .*memory ran out"),
+    ],
+)
+def test_a_run_that_runs_out_of_memory_is_named_and_the_others_finish(what, why, here, tmp_path):
+    if what == "limit" and not Path("/proc/self/statm").exists():
+        pytest.skip("needs /proc")
+    runs = [run(seed=seed) for seed in range(4)]
+    script = tmp_path / "hurt.py"
+    script.write_text(textwrap.dedent(HURT))
+    configs = json.dumps([of.config for of in runs])
+    command = [sys.executable, str(script), str(here.directory), configs, what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    assert "SweepError: 1 of 4 runs failed; the others are recorded" in done.stderr
+    assert re.search(rf"CE, seed 1 \({runs[1].key}\): {why}", done.stderr)
+    assert [here.find(of) is None for of in runs] == [False, True, False, False]
+    assert list((here.directory / ".checkpoints").iterdir()) == []
+    assert train_missing(runs, here) == 1
+    assert exact(here.find(runs[1])) == exact(train(runs[1], device="cpu"))
+
+
+READ_ONLY = """
+    import json, sys
+    from pathlib import Path
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+    from labelnoise.sweep import SweepError, train_missing
+    done, new = [Run(**config) for config in json.loads(sys.argv[2])]
+    here = Ledger(Path(sys.argv[1]))
+    print(train_missing([done], here), here.find(done)["result"]["last"])
+    try:
+        train_missing([done, new], here)
+    except SweepError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_a_read_only_ledger_is_an_error_before_training_and_is_still_read(checkpoints, here):
+    """Permissions do not bind root, unless it gives up the right to pass them over."""
+    bound = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    if bound and shutil.which("setpriv") is None:
+        pytest.skip("root may write all, and setpriv is not there")
+    done, new = run(), run(seed=1)
+    train_missing([done], here)
+    if not checkpoints:
+        (here.directory / ".checkpoints").rmdir()
+    folders = [here.directory, *(path for path in here.directory.rglob("*") if path.is_dir())]
+    before = sorted(here.directory.rglob("*"))
+    configs = json.dumps([done.config, new.config])
+    command = [sys.executable, "-c", textwrap.dedent(READ_ONLY), str(here.directory), configs]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        said = subprocess.run([*bound, *command], capture_output=True, text=True, timeout=600)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert said.returncode == 0, said.stderr
+    first, _, error = said.stdout.partition("\n")
+    assert first == f"0 {here.find(done)['result']['last']}"
+    assert f"cannot write to {here.directory}: " in error
+    assert "Permission denied" in error
+    assert "choose a place that is writable and has space" in error
+    assert sorted(here.directory.rglob("*")) == before

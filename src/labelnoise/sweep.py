@@ -13,6 +13,7 @@ trained by one of them, and the others pick up its record.
 
 import argparse
 import contextlib
+import errno
 import itertools
 import multiprocessing
 import os
@@ -109,7 +110,10 @@ def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = 
     if not todo:
         return 0
     try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        for folder in {checkpoints, *(ledger.path(run).parent for run in todo)}:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
         raise SweepError(
             f"cannot write to {ledger.directory}: {error}; choose a place that is "
