@@ -29,7 +29,8 @@ class Lock:
 
     def release(self) -> None:
         """Removes the file first, while nobody else can have taken it."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file that stays locks nobody out
+            self.path.unlink()
         os.close(self.handle)
 
     def __reduce__(self) -> tuple:

@@ -191,17 +191,13 @@ def run_side_by_side(
                         continue
                     del running[receiver]
                     worker.join()
-                    if kind == "record":
-                        try:
-                            ledger.write(content)
-                            remove_leftovers(run, ledger, checkpoints)
-                            progress.finish(run, content)
-                            trained += 1
-                        except (RecordError, OSError) as error:  # the checkpoint stays
-                            kind, content = "failed", str(error)
+                    why = content if kind == "failed" else store(content, run, ledger, checkpoints)
                     lock.release()
-                    if kind == "failed":
-                        failures.append((run, content))
+                    if why is None:
+                        trained += 1
+                        progress.finish(run, content)
+                    else:
+                        failures.append((run, why))
         finally:  # an interrupt: whoever sweeps next, in this process too, must find the runs free
             for _, worker, lock in running.values():
                 worker.terminate()
@@ -229,6 +225,16 @@ def start(
         lock.release()
         raise
     return receiver, worker
+
+
+def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | None:
+    """Writes the record, or says why it could not: the checkpoint, which has it all, then stays."""
+    try:
+        ledger.write(record)
+        remove_leftovers(run, ledger, checkpoints)
+    except (RecordError, OSError) as error:
+        return str(error)
+    return None
 
 
 def hear(receiver: Connection, worker: BaseProcess) -> tuple[str, object]:
