@@ -1,11 +1,13 @@
 # `make` lists the targets. Any recent make will do, macOS's included.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env data reproduce test bench publish clean
+.PHONY: help env data reproduce test audit bench publish clean
 
 PYTHON  ?= python3
 DATA    ?= mnist
 PROFILE ?= auto
+N       := 5
+SEED    :=
 
 # A .venv is current when it holds the stamp named after this lock, this pyproject and this folder.
 # (The folder counts because an editable install remembers where it was made.)
@@ -31,7 +33,7 @@ SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sy
   "      Name one, for example: make env PYTHON=python3.12" % (sys.executable, v[0], v[1]))
 
 help: ## this list
-	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [PYTHON=python3]'
+	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [N=5] [PYTHON=python3]'
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## .venv from requirements.lock; does nothing when it is current
@@ -62,6 +64,9 @@ reproduce: env ## the main job: data, training, notebooks, report (PROFILE=auto)
 test: env ## every test, and every notebook against its committed outputs
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+
+audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
+	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
 bench: env ## the speed ratios, into benchmarks/
 	$(PY) benchmarks/losses.py --write

@@ -1,10 +1,14 @@
 """What a power cut, an impatient user or a full disk do to a sweep: nothing that the next sweep
 would not make good, to the bit."""
 
+import contextlib
 import io
 import json
 import multiprocessing
 import os
+import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +156,85 @@ def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):
     assert not checkpoint(here, LONG).exists()
 
 
+NURSERY = """
+    import json, multiprocessing, os, sys
+    from pathlib import Path
+    import sklearn.datasets, torch, torch._dynamo
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+    from labelnoise.sweep import train_missing
+    context = multiprocessing.get_context
+    multiprocessing.get_context = lambda method: context("fork")
+    runs = [Run(**config) for config in json.loads(sys.argv[1])]
+    for ledger in sys.stdin:
+        if not (pid := os.fork()):
+            os.setpgid(0, 0)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            train_missing(runs, Ledger(Path(ledger.strip())), workers=2)
+            os._exit(0)
+        try:
+            os.setpgid(pid, pid)  # whoever comes first
+        except OSError:
+            pass
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+"""A process that has imported everything forks a sweep, in a group of its own, for each ledger that
+it is told: seconds less than to start one, and the same sweep but for the start of its workers."""
+
+
+def test_thirty_kills_at_random_moments_change_no_bit_and_leave_nothing_behind(tmp_path):
+    """SIGKILL of the sweep and all its workers at once. A sweep that comes to its end between the
+    kills is checked, and the next kills hit a fresh one."""
+    runs = [run(epochs=15, seed=seed, loss={"name": loss}) for seed in range(4)
+            for loss in ("CE", "MAE")]  # fmt: skip
+    undisturbed = Ledger(tmp_path / "undisturbed")
+    assert train_missing(runs, undisturbed, workers=2) == len(runs)
+    moments, kills, number, hurt = random.Random(4), 0, 0, set()
+    here = Ledger(tmp_path / "0")
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(NURSERY), json.dumps([of.config for of in runs])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def sweep_it(seconds: float | None) -> int:
+        """The exit status of a sweep that is killed after ``seconds``."""
+        nursery.stdin.write(f"{here.directory}\n")
+        nursery.stdin.flush()
+        group = int(nursery.stdout.readline())
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        status = int(nursery.stdout.readline())
+        wait_until(lambda: not living(group), "the killed to be gone")
+        return status
+
+    def check_it() -> None:
+        for of in runs:
+            assert exact(here.find(of)) == exact(undisturbed.find(of))
+        left = {
+            str(p.relative_to(here.directory)) for p in here.directory.rglob("*") if p.is_file()
+        }
+        assert left == {f"digits/{of.key}.json" for of in runs}, "none missing, twice or in part"
+
+    with nursery:
+        while kills < 30:
+            status = sweep_it(moments.uniform(0, 0.8))
+            assert status in (0, -signal.SIGKILL)
+            if status == 0:
+                check_it()
+                number += 1
+                here = Ledger(tmp_path / str(number))
+            else:
+                kills += 1
+                hurt |= {p.suffix for p in here.directory.rglob("*") if p.is_file()}
+        assert sweep_it(None) == 0
+        check_it()
+        nursery.stdin.close()
+    assert {".pt", ".lock", ".json"} <= hurt, "the kills came in the midst of it"
+
+
 def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
     """The checkpoint (0.1 MB and more) does not fit, the record (2 kB) would."""
     of = run()
@@ -214,3 +297,113 @@ def test_a_directory_in_the_way_is_an_error_that_names_the_run(here):
     with pytest.raises(SweepError, match=rf"{run().key}\): IsADirectoryError"):
         train_missing([run()], here)
     assert list(here.records()) == []
+
+
+HURT = """
+    import json, os, resource, signal, struct, sys
+    from pathlib import Path
+    import torch
+    from labelnoise import models, sweep
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+
+    build, what = models.build, sys.argv[3]
+
+    def hurt(name, shape, num_classes, seed):  # the run of seed 1 meets `what`, the others do not
+        if seed == 1 and what == "allocator":
+            torch.empty(2**40, dtype=torch.float64)  # more than any machine has
+        if seed == 1 and what == "limit":
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**20,) * 2)
+            bytearray(2**28)
+        if seed == 1 and what == "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seed == 1 and what == "word":  # dies while it speaks
+            os.write(pipe[0], struct.pack("!i", 1000) + b"half a message")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return build(name, shape, num_classes, seed)
+
+    models.build, pipe = hurt, []  # in each worker, too: it imports this file
+
+    def work(run, checkpoint, sender, lock, sound=sweep.work):
+        pipe.append(sender.fileno())
+        sound(run, checkpoint, sender, lock)
+
+    sweep.work = work
+    if __name__ == "__main__":
+        runs = [Run(**config) for config in json.loads(sys.argv[2])]
+        print(sweep.train_missing(runs, Ledger(Path(sys.argv[1])), workers=2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("allocator", "RuntimeError: .*can't allocate memory"),
+        ("limit", "MemoryError"),
+        ("killer", r"its process died \(exit code -9\): .*memory ran out"),
+        ("word", r"its process died \(exit code -9\): .*memory ran out"),
+    ],
+)
+def test_a_run_that_runs_out_of_memory_is_named_and_the_others_finish(what, why, here, tmp_path):
+    if what == "limit" and not Path("/proc/self/statm").exists():
+        pytest.skip("needs /proc")
+    runs = [run(seed=seed) for seed in range(4)]
+    script = tmp_path / "hurt.py"
+    script.write_text(textwrap.dedent(HURT))
+    configs = json.dumps([of.config for of in runs])
+    command = [sys.executable, str(script), str(here.directory), configs, what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    assert "SweepError: 1 of 4 runs failed; the others are recorded" in done.stderr
+    assert re.search(rf"CE, seed 1 \({runs[1].key}\): {why}", done.stderr)
+    assert [here.find(of) is None for of in runs] == [False, True, False, False]
+    assert list((here.directory / ".checkpoints").iterdir()) == []
+    assert train_missing(runs, here) == 1
+    assert exact(here.find(runs[1])) == exact(train(runs[1], device="cpu"))
+
+
+READ_ONLY = """
+    import json, sys
+    from pathlib import Path
+    from labelnoise.experiments import Run
+    from labelnoise.ledger import Ledger
+    from labelnoise.sweep import SweepError, train_missing
+    done, new = [Run(**config) for config in json.loads(sys.argv[2])]
+    here = Ledger(Path(sys.argv[1]))
+    print(train_missing([done], here), here.find(done)["result"]["last"])
+    try:
+        train_missing([done, new], here)
+    except SweepError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_a_read_only_ledger_is_an_error_before_training_and_is_still_read(checkpoints, here):
+    """Permissions do not bind root, unless it gives up the right to pass them over."""
+    bound = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    if bound and shutil.which("setpriv") is None:
+        pytest.skip("root may write all, and setpriv is not there")
+    done, new = run(), run(seed=1)
+    train_missing([done], here)
+    if not checkpoints:
+        (here.directory / ".checkpoints").rmdir()
+    folders = [here.directory, *(path for path in here.directory.rglob("*") if path.is_dir())]
+    before = sorted(here.directory.rglob("*"))
+    configs = json.dumps([done.config, new.config])
+    command = [sys.executable, "-c", textwrap.dedent(READ_ONLY), str(here.directory), configs]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        said = subprocess.run([*bound, *command], capture_output=True, text=True, timeout=600)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert said.returncode == 0, said.stderr
+    first, _, error = said.stdout.partition("\n")
+    assert first == f"0 {here.find(done)['result']['last']}"
+    assert f"cannot write to {here.directory}: " in error
+    assert "Permission denied" in error
+    assert "choose a place that is writable and has space" in error
+    assert sorted(here.directory.rglob("*")) == before

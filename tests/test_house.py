@@ -166,7 +166,7 @@ def test_help_lists_every_target():
     targets = set(re.findall(r"^([a-z]+):(?!=)", text, flags=re.M))
     listed = dict(re.findall(r"^  (\w+) +(\S.*)$", make().stdout, flags=re.M))
     assert set(listed) == targets == set(re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split())
-    assert {"help", "env", "data", "reproduce", "test", "publish", "clean"} <= targets
+    assert {"help", "env", "data", "reproduce", "test", "audit", "publish", "clean"} <= targets
 
 
 @needs_make
@@ -219,6 +219,15 @@ def test_env_refuses_an_unsupported_python(clone, version):
 def test_a_ready_python_named_on_the_command_line_is_used_as_it_is():
     planned = make("-n", "reproduce", "PROFILE=smoke", f"PYTHON={sys.executable}").stdout
     assert planned == f"{sys.executable} -m labelnoise.reproduce --profile smoke\n"
+
+
+@in_venv
+@needs_make
+def test_an_audit_is_repeated_by_its_seed():
+    command = f"{sys.executable} -m labelnoise.audit --n"
+    planned = [make("-n", "audit", *more, f"PYTHON={sys.executable}", N="7", SEED="1").stdout
+               for more in ([], ["N=3", "SEED=4"])]  # fmt: skip
+    assert [" ".join(line.split()) for line in planned] == [f"{command} 5", f"{command} 3 --seed 4"]
 
 
 @needs_make
@@ -280,8 +289,8 @@ def test_ruff_is_content(command):
 LAYERS = [
     "seeds", "noise", "transition", "losses", "theory",
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
-    "text", "augment", "models", "configuration", "experiments", "train", "ledger", "sweep",
-    "stats", "tables", "figures", "claims", "report", "reproduce",
+    "text", "augment", "models", "configuration", "experiments", "train", "ledger", "locks",
+    "sweep", "stats", "tables", "figures", "claims", "report", "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 

@@ -186,6 +186,26 @@ def test_a_damaged_or_edited_record_is_refused_with_the_remedy(damage, book):
         assert str(path) in str(e.value)
 
 
+def test_no_flipped_bit_changes_what_a_record_says(book):
+    """Each byte in turn: the record is refused by name, or still says the same (a space that became
+    another one, or the provenance, which the checksum leaves out)."""
+    path = book.write(record())
+    whole, same = path.read_bytes(), ledger.digest(book.find(run()))
+    said, refused = set(), 0
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found = ledger.digest(book.find(run()))
+        except RecordError as error:
+            refused += str(path) in str(error) and "or restore it with git" in str(error)
+        else:
+            said.add(found)
+    assert said == {same}
+    assert refused > 0.8 * len(whole)
+
+
 def test_an_edit_with_a_fresh_checksum_still_needs_the_right_name(book):
     """Turning one run's record into another's: the key is the hash of the config."""
     path = book.write(record())

@@ -357,6 +357,14 @@ def test_a_learning_rate_far_too_high_is_recorded_as_diverged_and_resumed_so(tmp
     assert (again, more) == (made, [])
 
 
+def test_weights_that_the_very_last_step_broke_are_divergence_though_every_loss_was_finite():
+    """Such a network calls every image 0, which must not look like a result."""
+    made = record(run(epochs=1, subset=20, protocol={"lr": 1e38, "batch": 64, "clip_norm": 1e38}))
+    assert made["curves"]["train_loss"][-1] is not None
+    assert made["result"]["diverged_at"] == 1
+    assert made["result"]["last"] is None
+
+
 def test_a_run_that_is_fine_has_not_diverged(undisturbed):
     for made in map(json.loads, undisturbed.values()):
         assert made["result"]["diverged_at"] is None

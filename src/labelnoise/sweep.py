@@ -7,18 +7,24 @@ tables name it as missing.
 
 On a CPU every run has one process and one thread, so that as many run side by side as there are
 cores and none can disturb another. A process that is killed costs at most one epoch: the next
-sweep resumes from the run's checkpoint.
+sweep resumes from the run's checkpoint. Sweeps that share a ledger share the work: each run is
+trained by one of them, and the others pick up its record.
 """
 
 import argparse
+import contextlib
+import errno
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -27,7 +33,10 @@ from tqdm import tqdm
 from labelnoise import data
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
+from labelnoise.locks import Lock, take
 from labelnoise.train import train
+
+LOOK_AGAIN = 0.5  # seconds between two looks at the runs that another sweep is training
 
 
 class SweepError(RuntimeError):
@@ -83,22 +92,28 @@ def missing(runs: Sequence[Run], ledger: Ledger) -> list[Run]:
         except RecordError:
             path = ledger.path(run)
             aside = (path.with_suffix(f".damaged{n or ''}") for n in itertools.count())
-            path.replace(next(free for free in aside if not free.exists()))
+            with contextlib.suppress(FileNotFoundError):  # another sweep has just moved it
+                path.replace(next(free for free in aside if not free.exists()))
             todo[run.key] = run
     return list(todo.values())
 
 
 def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = None) -> int:
-    """Trains what ``ledger`` lacks of ``runs`` and returns how many that were.
+    """Trains what ``ledger`` lacks of ``runs`` and returns how many that were; what another sweep
+    trains meanwhile is waited for and not counted.
 
     Every other run is finished before a failure is reported.
     """
     todo = missing(runs, ledger)
+    checkpoints = ledger.directory / ".checkpoints"
+    tidy([run for run in runs if run.key not in {of.key for of in todo}], ledger, checkpoints)
     if not todo:
         return 0
-    checkpoints = ledger.directory / ".checkpoints"
     try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        for folder in {checkpoints, *(ledger.path(run).parent for run in todo)}:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
         raise SweepError(
             f"cannot write to {ledger.directory}: {error}; choose a place that is "
@@ -107,7 +122,7 @@ def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = 
     for name in {run.dataset for run in todo}:
         data.load(name, "train")  # fetched and verified once, before any worker starts
     workers = workers or (1 if torch.cuda.is_available() else available_cores())
-    failures = run_side_by_side(todo, ledger, checkpoints, min(workers, len(todo)))
+    trained, failures = run_side_by_side(todo, ledger, checkpoints, min(workers, len(todo)))
     if failures:
         reasons = "\n".join(
             f"- {run.label}, seed {run.seed} ({run.key}): {why}" for run, why in failures
@@ -116,52 +131,127 @@ def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = 
             f"{len(failures)} of {len(todo)} runs failed; the others are recorded. "
             f"Run again to resume them.\n{reasons}"
         )
-    return len(todo)
+    return trained
+
+
+def tidy(recorded: Sequence[Run], ledger: Ledger, checkpoints: Path) -> None:
+    """Removes what sweeps that were killed left beside the records of finished runs."""
+    if checkpoints.exists():
+        left = {path.name.partition(".")[0] for path in checkpoints.iterdir()}
+        for run in recorded:
+            with contextlib.suppress(OSError):  # it is in nobody's way
+                if run.key in left and (lock := take(checkpoints / f"{run.key}.lock")):
+                    remove_leftovers(run, ledger, checkpoints)
+                    lock.release()
+
+
+def remove_leftovers(run: Run, ledger: Ledger, checkpoints: Path) -> None:
+    """Removes what was half-written for ``run``, whose lock must be held, and its checkpoint once
+    it is recorded."""
+    stale = [*checkpoints.glob(f"{run.key}.pt.*"), *ledger.path(run).parent.glob(f".{run.key}.*")]
+    if ledger.path(run).exists():
+        stale.append(checkpoints / f"{run.key}.pt")
+    for path in stale:
+        path.unlink(missing_ok=True)
 
 
 def run_side_by_side(
     todo: Sequence[Run], ledger: Ledger, checkpoints: Path, workers: int
-) -> list[tuple[Run, str]]:
-    """Trains ``todo`` with ``workers`` processes at a time; returns the failures with reasons."""
+) -> tuple[int, list[tuple[Run, str]]]:
+    """Trains ``todo`` with ``workers`` processes at a time; returns how many runs it trained, and
+    the failures with reasons. Runs that another sweep is training come last."""
     keep_memory()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["labelnoise.train"])  # torch is imported once, not per run
-    waiting, running, failures = list(todo), {}, []
+    waiting, running, trained, failures = list(todo), {}, 0, []
     with Progress(todo) as progress:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                run = waiting.pop(0)
-                receiver, sender = context.Pipe(duplex=False)
-                checkpoint = checkpoints / f"{run.key}.pt"
-                worker = context.Process(target=work, args=(run, checkpoint, sender), daemon=True)
-                worker.start()
-                sender.close()
-                running[receiver] = run, worker
-            for receiver in wait(list(running)):
-                run, worker = running[receiver]
-                try:
-                    kind, content = receiver.recv()
-                except EOFError:  # the worker died without a word
-                    worker.join()
-                    kind, content = "failed", f"its process died (exit code {worker.exitcode})"
-                if kind == "epoch":
-                    progress.update(run, content)
-                    continue
-                del running[receiver]
-                worker.join()
-                if kind == "record":
+        try:
+            while waiting or running:
+                for run in waiting[:]:
+                    if len(running) == workers:
+                        break
                     try:
-                        ledger.write(content)
-                        (checkpoints / f"{run.key}.pt").unlink(missing_ok=True)
-                    except RecordError as error:  # the checkpoint stays: nothing is trained twice
-                        kind, content = "failed", str(error)
-                if kind == "failed":
-                    failures.append((run, content))
-    return failures
+                        if (lock := take(checkpoints / f"{run.key}.lock")) is None:
+                            continue  # another sweep trains it
+                        waiting.remove(run)
+                        if started := start(context, run, lock, ledger, checkpoints):
+                            running[started[0]] = run, started[1], lock
+                        else:
+                            progress.elsewhere(run)
+                    except (OSError, RecordError) as error:
+                        failures.append((run, f"{type(error).__name__}: {error}"))
+                        waiting = [other for other in waiting if other is not run]
+                if waiting and not running:
+                    progress.wait_for(waiting, checkpoints)
+                for receiver in wait(list(running), timeout=LOOK_AGAIN):
+                    run, worker, lock = running[receiver]
+                    kind, content = hear(receiver, worker)
+                    if kind == "epoch":
+                        progress.update(run, content)
+                        continue
+                    del running[receiver]
+                    worker.join()
+                    why = content if kind == "failed" else store(content, run, ledger, checkpoints)
+                    lock.release()
+                    if why is None:
+                        trained += 1
+                        progress.finish(run, content)
+                    else:
+                        failures.append((run, why))
+        finally:  # an interrupt: whoever sweeps next, in this process too, must find the runs free
+            for _, worker, lock in running.values():
+                worker.terminate()
+                worker.join()
+                lock.release()
+    return trained, failures
 
 
-def work(run: Run, checkpoint: Path, sender: Connection) -> None:
-    """One run in its own process; says ``epoch`` as it goes, then ``record`` or ``failed``."""
+def start(
+    context: BaseContext, run: Run, lock: Lock, ledger: Ledger, checkpoints: Path
+) -> tuple[Connection, BaseProcess] | None:
+    """Starts the worker of ``run`` and returns its messages and itself; None if another sweep has
+    recorded the run, whose lock is then released."""
+    try:
+        remove_leftovers(run, ledger, checkpoints)
+        if ledger.find(run) is not None:
+            lock.release()
+            return None
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = run, checkpoints / f"{run.key}.pt", sender, lock
+        worker = context.Process(target=work, args=arguments, daemon=True)
+        worker.start()
+        sender.close()
+    except BaseException:
+        lock.release()
+        raise
+    return receiver, worker
+
+
+def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | None:
+    """Writes the record, or says why it could not: the checkpoint, which has it all, then stays."""
+    try:
+        ledger.write(record)
+        remove_leftovers(run, ledger, checkpoints)
+    except (RecordError, OSError) as error:
+        return str(error)
+    return None
+
+
+def hear(receiver: Connection, worker: BaseProcess) -> tuple[str, object]:
+    """The next message of a worker, or ``failed`` with the way in which it died."""
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):  # without a word, or in the middle of one
+        worker.join()
+        why = f"its process died (exit code {worker.exitcode})"
+        if worker.exitcode == -signal.SIGKILL:
+            why += ": somebody killed it, or the system did because memory ran out"
+        return "failed", why
+
+
+def work(run: Run, checkpoint: Path, sender: Connection, lock: Lock) -> None:
+    """One run in its own process; says ``epoch`` as it goes, then ``record`` or ``failed``. It
+    shares ``lock``, so that nobody else trains the run while it is still there."""
     parent = os.getppid()
 
     def on_epoch(epoch: int) -> None:
@@ -183,6 +273,7 @@ class Progress:
     def __init__(self, runs: Sequence[Run]):
         self.done: dict[str, int] = {}
         self.watched = sys.stderr.isatty()
+        self.waits = False
         total = sum(run.protocol["epochs"] for run in runs)
         self.bar = tqdm(total=total, unit="epoch", disable=not self.watched, smoothing=0.05)
 
@@ -195,8 +286,39 @@ class Progress:
     def update(self, run: Run, epoch: int) -> None:
         self.bar.update(epoch - self.done.get(run.key, 0))
         self.done[run.key] = epoch
-        if not self.watched and epoch == run.protocol["epochs"]:
-            print(f"trained {run.dataset}, {run.model}, {run.label}, seed {run.seed}", flush=True)
+
+    def finish(self, run: Run, record: dict) -> None:
+        """The record is stored."""
+        self.complete(run)
+        if (epoch := record["result"]["diverged_at"]) is not None:
+            self.say(f"diverged at epoch {epoch}: {describe(run)}")
+        elif not self.watched:
+            self.say(f"trained {describe(run)}")
+
+    def elsewhere(self, run: Run) -> None:
+        """Another sweep stored the record."""
+        self.complete(run)
+        if not self.watched:
+            self.say(f"another sweep trained {describe(run)}")
+
+    def complete(self, run: Run) -> None:
+        """No epoch of the run is to come: it is done, diverged, or was trained elsewhere."""
+        self.bar.update(run.protocol["epochs"] - self.done.get(run.key, 0))
+        self.done[run.key] = run.protocol["epochs"]
+
+    def wait_for(self, runs: Sequence[Run], checkpoints: Path) -> None:
+        if not self.waits:
+            self.say(f"waiting for {len(runs)} runs that another sweep is training: it holds their "
+                     f"locks in {checkpoints}")  # fmt: skip
+        self.waits = True
+
+    def say(self, line: str) -> None:
+        tqdm.write(line)
+        sys.stdout.flush()
+
+
+def describe(run: Run) -> str:
+    return f"{run.dataset}, {run.model}, {run.label}, seed {run.seed}"
 
 
 def available_cores() -> int:

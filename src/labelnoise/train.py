@@ -258,8 +258,10 @@ def evaluate(task: Task, state: State) -> None:
 
     def accuracy(images: Tensor, labels: Tensor) -> float | None:
         with autocast(device):
-            predicted = [state.model(task.batch(x)).argmax(dim=1) for x in images.split(EVAL_BATCH)]
-        correct = torch.cat(predicted) == labels
+            logits = torch.cat([state.model(task.batch(x)) for x in images.split(EVAL_BATCH)])
+        if not logits.isfinite().all():  # broken by the epoch's last step, after its last loss
+            state.diverged_at = state.epoch
+        correct = logits.argmax(dim=1) == labels
         return percent(correct, torch.ones_like(correct))
 
     state.curves["test_accuracy"].append(accuracy(task.test_images, task.test_labels))

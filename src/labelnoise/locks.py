@@ -1,0 +1,67 @@
+"""A run is trained by one sweep at a time, also where several sweeps share a ledger.
+
+The lock of a run is an empty file beside its checkpoint, locked by ``flock``: the kernel lets go of
+it when the last process that holds it is gone, however it went, so that no crash leaves a run
+locked. A sweep shares the lock with the worker that trains: a worker that outlives its killed sweep
+by an epoch still holds it.
+"""
+
+import contextlib
+import errno
+import os
+from multiprocessing import reduction
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
+
+
+class Lock:
+    """A lock that is held until ``release``, or until every process that has it is gone. It can be
+    passed to a process that is being started."""
+
+    def __init__(self, path: Path, handle: int):
+        self.path, self.handle = path, handle
+
+    def release(self) -> None:
+        """Removes the file first, while nobody else can have taken it."""
+        with contextlib.suppress(OSError):  # a file that stays locks nobody out
+            self.path.unlink()
+        os.close(self.handle)
+
+    def __reduce__(self) -> tuple:
+        return received, (self.path, reduction.DupFd(self.handle))
+
+
+def received(path: Path, duplicate) -> Lock:
+    """The same lock, in another process."""
+    return Lock(path, duplicate.detach())
+
+
+def take(path: Path) -> Lock | None:
+    """The lock of ``path``, or None while somebody else holds it. Raises ``OSError`` if the file
+    cannot be made.
+
+    Where the system has no such locks it is always given: two sweeps may then train a run twice,
+    with the same result.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if fcntl:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(path)):
+                    return Lock(path, handle)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return Lock(path, handle)
+            os.close(handle)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        os.close(handle)  # its holder has just removed the file: another one counts now
