@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelnoise import stats, theory
+from labelnoise.configuration import Run
 from labelnoise.data import INFO
+from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
@@ -79,22 +81,32 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
     return pd.DataFrame(rows).set_index("rank")
 
 
-def size_table(outcomes: Sequence[Outcome], labels: Sequence[str]) -> pd.DataFrame:
-    """For losses of p_y by label: the pull |dL/dz_y| on an untrained network, and per network the
-    last-epoch accuracy and the wrong labels memorised, in percent."""
+def size_table(outcomes: Sequence[Outcome], names: Sequence[str]) -> pd.DataFrame:
+    """For losses of p_y by ``protocol_label``: the pull |dL/dz_y| on an untrained network, and per
+    network the last-epoch accuracy and the wrong labels memorised, in percent."""
+    groups: dict[str, list[Outcome]] = {}
+    for o in {o.run.key: o for o in outcomes}.values():
+        groups.setdefault(protocol_label(o.run), []).append(o)
     rows = {}
-    for name, group in by_label([o for o in outcomes if o.run.label in labels]).items():
-        run = group[0].run
+    for name in [name for name in names if name in groups]:
+        run = groups[name][0].run
         K = INFO[run.dataset].num_classes
         pull = theory.pull_at_start(build(run.loss["name"], **run.loss["parameters"]), K)[0]
         row = {"pull, untrained": f"{pull:.3f}"}
         for title, model in (("MLP", "mlp"), ("CNN", "cnn4")):
-            part = [o for o in group if o.run.model == model and o.last is not None]
+            part = [o for o in groups[name] if o.run.model == model and o.last is not None]
             row[f"{title}, last epoch"] = spread([o.last for o in part])
             row[f"{title}, memorised"] = spread([o.record["result"]["fit_wrong"] for o in part], 1)
             row[f"{title}, seeds"] = len(part)
         rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index").reindex([n for n in labels if n in rows])
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def protocol_label(run: Run) -> str:
+    """The label of a run's loss, and what of its protocol is not ALFs': ``CE, lr 0.0006``."""
+    differs = [f"{name.replace('_', ' ')} {value:g}" for name, value in run.protocol.items()
+               if value != MNIST_PROTOCOL.get(name)]  # fmt: skip
+    return ", ".join([run.label, *differs])
 
 
 def fate(outcome: Outcome) -> str:
