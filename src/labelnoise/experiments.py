@@ -182,14 +182,19 @@ def size_or_shape() -> list[Run]:
     """Cross-entropy scaled down (SCE without its second term) until an untrained network feels the
     pull of our CLL, 0.054: 0.06 CE has CE's shape and CLL's size. Scaling a loss does two things
     to SGD, which are also tried one by one: steps 0.06 times as long, and a weight decay 1/0.06
-    times as strong beside the gradient. Both networks, one seed."""
+    times as strong beside the gradient. And the other way round: CLL with a weight decay as weak
+    beside its gradient as it is beside CE's. Both networks, one seed."""
     scaled, ce = loss_setting("SCE", alpha=0.06, beta=0.0), published("mnist", "CE")
-    shorter = {**MNIST_PROTOCOL, "lr": 0.0006}
-    decayed = {**MNIST_PROTOCOL, "weight_decay": 0.0167}
+    settings = (
+        (scaled, {}),
+        (ce, {"lr": 0.0006}),
+        (ce, {"weight_decay": 0.0167}),
+        (CLL, {"weight_decay": 6e-5}),
+    )
     return [
-        _mnist(loss, model=model, protocol=protocol)
+        _mnist(loss, model=model, protocol={**MNIST_PROTOCOL, **changes})
+        for loss, changes in settings
         for model in ("cnn4", "mlp")
-        for loss, protocol in ((scaled, MNIST_PROTOCOL), (ce, shorter), (ce, decayed))
     ]
 
 
