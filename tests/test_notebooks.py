@@ -45,6 +45,11 @@ def test_readme_shows_the_headline_table_of_the_records():
     assert report.headline_markdown(committed) in (ROOT / "README.md").read_text()
 
 
+def test_readme_states_scaled_cross_entropy_as_recorded():
+    scaled = sweep(experiments.size_or_shape()[:1], "replay")[0]
+    assert f"ends at {scaled.last:.1f} %" in (ROOT / "README.md").read_text()
+
+
 def nbval(path, out) -> subprocess.CompletedProcess:
     options = ["--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", path.parent, path]
