@@ -87,13 +87,14 @@ def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
 def test_a_lost_class_is_told_from_memorisation():
     run = runs_of("CE", seeds=(0,))[0]
     assert ranking.fate(outcome(run, 95.0)) == "held"
-    assert ranking.fate(outcome(run, 80.0, fit_wrong=5.0)) == "lost classes"
+    assert ranking.fate(outcome(run, 80.0, best=80.5, fit_wrong=5.0)) == "lost classes"
+    assert ranking.fate(outcome(run, 9.8, best=9.8, fit_wrong=10.1)) == "lost classes"  # constant
     assert ranking.fate(outcome(run, 80.0, fit_wrong=20.0)) == "memorised"
 
 
 def test_the_summary_joins_theory_and_what_happened():
     a, b = runs_of("MAE")
-    found = [outcome(a, 95.0), outcome(b, 86.0), outcome(runs_of("NCE")[0], 90.0),
+    found = [outcome(a, 95.0), outcome(b, 86.0, best=86.5), outcome(runs_of("NCE")[0], 90.0),
              outcome(runs_of("CE")[0], 80.0, fit_wrong=20.0)]  # fmt: skip
     table = ranking.summary_table(found, 10, 0.6)
     assert list(table.index) == ["MAE", "NCE", "CE"]

@@ -61,7 +61,7 @@ class TaylorCE(TargetLoss):
     """The Taylor series of cross-entropy around p_y = 1, cut off: ``sum_{i=1..order} (1 - p_y)^i
     / i``, in [0, 1 + 1/2 + ... + 1/order]; order = 1, 2, ...
 
-    order = 1 is MAE/2; order -> inf is CE. Feng et al., IJCAI 2020, p. 305.
+    order = 1 is MAE/2; order -> inf is CE. Feng et al., IJCAI 2020, pp. 2206-2212.
     """
 
     def __init__(self, order: int = 6, reduction: str = "mean"):
