@@ -1,11 +1,15 @@
 """What tests rely on: one thread, an output folder that vanishes, CUDA only where there is one."""
 
+import multiprocessing
 import os
 import shutil
 import tempfile
+from multiprocessing import forkserver
 
 import pytest
 import torch
+
+from labelnoise.ledger import Ledger
 
 
 def pytest_configure(config):
@@ -26,3 +30,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; torch sees none here"))
+
+
+@pytest.fixture(scope="module")
+def workers_start_quickly():
+    """What the workers of a sweep import is imported once, by the server that forks them."""
+    preload = ["labelnoise.train", "sklearn.datasets", "torch._dynamo"]
+    multiprocessing.set_forkserver_preload(preload)
+    forkserver.ensure_running()
+
+
+@pytest.fixture
+def here(tmp_path) -> Ledger:
+    """An empty ledger."""
+    return Ledger(tmp_path / "here")

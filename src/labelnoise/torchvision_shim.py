@@ -21,7 +21,8 @@ SCHEMAS = {"nms": _BOXES, "qnms": _BOXES}
 DECLARED: list[str] = []
 """The operators that were missing and have been declared in this process; usually empty."""
 
-_LIBRARIES: list[torch.library.Library] = []  # a library that is dropped takes its schemas along
+_LIBRARIES: list[torch.library.Library] = []
+"""Kept alive, since a schema lasts only as long as the library object that defined it."""
 
 
 def import_torchvision() -> ModuleType:
