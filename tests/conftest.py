@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from multiprocessing import forkserver
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -44,3 +45,11 @@ def workers_start_quickly():
 def here(tmp_path) -> Ledger:
     """An empty ledger."""
     return Ledger(tmp_path / "here")
+
+
+@pytest.fixture
+def no_figure_is_left_open():
+    """Figures are drawn without a screen, and closed after the test."""
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")

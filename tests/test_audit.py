@@ -1,9 +1,7 @@
 """An audit finds the records that do not stand, and leaves alone those that do."""
 
 import copy
-import multiprocessing
 from collections.abc import Callable
-from multiprocessing import forkserver
 
 import pytest
 
@@ -11,6 +9,8 @@ from labelnoise import audit
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger, read
 from labelnoise.train import train
+
+pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 
 
 def run(seed: int = 0, loss: str = "CE", epochs: int = 2) -> Run:
@@ -43,13 +43,6 @@ def seeds(record: dict, *values: float, loss: dict | None = None) -> list[dict]:
         other["config"] = {**record["config"], "seed": seed} | ({"loss": loss} if loss else {})
         made.append(other)
     return made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_start_quickly():
-    preload = ["labelnoise.train", "sklearn.datasets", "torch._dynamo"]
-    multiprocessing.set_forkserver_preload(preload)
-    forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")

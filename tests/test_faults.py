@@ -4,7 +4,6 @@ would not make good, to the bit."""
 import contextlib
 import io
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -16,7 +15,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -27,7 +25,10 @@ from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, train_missing
 from labelnoise.train import train
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills process groups")
+pytestmark = [
+    pytest.mark.usefixtures("workers_start_quickly"),
+    pytest.mark.skipif(os.name != "posix", reason="kills process groups"),
+]
 
 EPOCHS = 400  # seconds: time for three kills
 
@@ -104,19 +105,6 @@ def epochs_done(here: Ledger, of: Run) -> int:
     if not path.exists():
         return 0
     return torch.load(io.BytesIO(path.read_bytes()[32:]), weights_only=True)["epoch"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_start_quickly():
-    """As in test_sweep: what the workers import is imported once."""
-    preload = ["labelnoise.train", "sklearn.datasets", "torch._dynamo"]
-    multiprocessing.set_forkserver_preload(preload)
-    forkserver.ensure_running()
-
-
-@pytest.fixture
-def here(tmp_path) -> Ledger:
-    return Ledger(tmp_path / "here")
 
 
 def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):

@@ -13,12 +13,7 @@ from labelnoise.ledger import ROOT
 from labelnoise.losses import AGCE, CE, CLL, FL, GCE, LOSSES, MAE, MSE, LogitClip
 from labelnoise.losses.base import Loss
 
-
-@pytest.fixture(autouse=True)
-def _no_figure_is_left_open():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
 
 def xy(ax, label):

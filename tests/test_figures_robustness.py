@@ -8,18 +8,13 @@ from scipy.stats import spearmanr
 
 mpl.use("agg")
 
-import matplotlib.pyplot as plt
 
 from labelnoise import experiments, figures, losses, stats, theory
 from labelnoise.figures import ranking, robustness
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
 from labelnoise.sweep import Outcome
 
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
 
 def outcome(run, last, best=96.0, fit_wrong=5.0):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -14,14 +13,9 @@ from labelnoise.losses import CE, CLL, GCE, MAE
 from labelnoise.sweep import Outcome
 from labelnoise.train import given_labels
 
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-
-
-@pytest.fixture(autouse=True)
-def _no_figure_is_left_open():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
 
 
 def line(ax, label):

@@ -10,7 +10,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, missing, train_missing
 from labelnoise.train import train
+
+pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 
 pytestmark = pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock")
 
@@ -67,18 +68,6 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> N
     while not true():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
         time.sleep(0.01)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_start_quickly():
-    preload = ["labelnoise.train", "sklearn.datasets", "torch._dynamo"]
-    multiprocessing.set_forkserver_preload(preload)
-    forkserver.ensure_running()
-
-
-@pytest.fixture
-def here(tmp_path) -> Ledger:
-    return Ledger(tmp_path / "here")
 
 
 def lock_of(here: Ledger, of: Run) -> Path:

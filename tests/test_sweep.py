@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger, RecordError
 from labelnoise.sweep import SweepError, missing, train_missing
 from labelnoise.train import train
+
+pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 
 
 def run(*, epochs: int = 2, **changes: object) -> Run:
@@ -37,23 +38,9 @@ def exact(record: dict) -> str:
     return json.dumps({part: record[part] for part in ("config", "result", "curves")})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def workers_start_quickly():
-    """The digits import scikit-learn and the first optimizer imports torch._dynamo, a second each:
-    once here, not in every worker."""
-    preload = ["labelnoise.train", "sklearn.datasets", "torch._dynamo"]
-    multiprocessing.set_forkserver_preload(preload)
-    forkserver.ensure_running()
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> dict[str, str]:
     return {of.key: exact(train(of, device="cpu")) for of in [*SHORT, LONG]}
-
-
-@pytest.fixture
-def here(tmp_path) -> Ledger:
-    return Ledger(tmp_path / "here")
 
 
 @pytest.fixture

@@ -8,17 +8,12 @@ import pytest
 
 mpl.use("agg")
 
-import matplotlib.pyplot as plt
 
 from labelnoise import configuration, experiments, figures, tables
 from labelnoise.figures import training
 from labelnoise.sweep import Outcome
 
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
 
 def outcome(run, last: float, *, best: float = 99.0, diverged_at=None, source="committed"):

@@ -16,7 +16,9 @@ from torch import nn
 
 from labelnoise import data, losses, models, noise, train
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
+from labelnoise.ledger import Ledger
 from labelnoise.seeds import generator
+from labelnoise.sweep import train_missing
 from labelnoise.train import State, Task, summarise
 
 CPU = torch.device("cpu")
@@ -759,6 +761,7 @@ def test_training_learns():
     ],
 )
 def test_bfloat16_is_used_where_the_cpu_computes_it_natively(monkeypatch, avx, amx, expected):
+    monkeypatch.delenv("LABELNOISE_PRECISION", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert train.precision(CPU) == expected
@@ -767,11 +770,21 @@ def test_bfloat16_is_used_where_the_cpu_computes_it_natively(monkeypatch, avx, a
     assert product.dtype == getattr(torch, expected)
 
 
+def test_the_precision_can_be_asked_for_and_a_misspelt_one_is_refused(monkeypatch, tmp_path):
+    for asked in ("float32", "bfloat16"):
+        monkeypatch.setenv("LABELNOISE_PRECISION", asked)
+        assert train.precision(CPU) == asked
+    monkeypatch.setenv("LABELNOISE_PRECISION", "bf16")
+    with pytest.raises(ValueError, match="LABELNOISE_PRECISION=bf16 is none of bfloat16, float32"):
+        train_missing([run()], Ledger(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("model", ["cnn4", "mlp"])
 def test_the_two_precisions_agree(model, monkeypatch):
     made = {}
     for name in ("float32", "bfloat16"):
-        monkeypatch.setattr(train, "precision", lambda device, name=name: name)
+        monkeypatch.setenv("LABELNOISE_PRECISION", name)
         made[name] = record(run(model=model, subset=640))
         assert made[name]["provenance"]["precision"] == name
     full, half = (made[name]["curves"] for name in ("float32", "bfloat16"))

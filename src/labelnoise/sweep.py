@@ -34,7 +34,7 @@ from labelnoise import data
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.locks import Lock, take
-from labelnoise.train import train
+from labelnoise.train import precision, train
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the runs that another sweep is training
 
@@ -104,6 +104,7 @@ def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = 
 
     Every other run is finished before a failure is reported.
     """
+    precision(torch.device("cpu"))  # a misspelt one is refused here, not by every worker
     todo = missing(runs, ledger)
     checkpoints = ledger.directory / ".checkpoints"
     tidy([run for run in runs if run.key not in {of.key for of in todo}], ledger, checkpoints)

@@ -30,6 +30,7 @@ from labelnoise.configuration import Run, transition_matrix
 from labelnoise.seeds import generator, stream
 
 EVAL_BATCH = 1000
+PRECISIONS = ("bfloat16", "float32")
 
 
 def train(
@@ -316,7 +317,12 @@ def check_labels(labels: np.ndarray, num_classes: int) -> None:
 
 
 def precision(device: torch.device) -> str:
-    """bfloat16 where the hardware computes it natively, float32 otherwise."""
+    """``$LABELNOISE_PRECISION`` if it is set; otherwise bfloat16 where the hardware computes it
+    natively, and float32 elsewhere. ``ValueError`` for any other word."""
+    if asked := os.environ.get("LABELNOISE_PRECISION"):
+        if asked not in PRECISIONS:
+            raise ValueError(f"LABELNOISE_PRECISION={asked} is none of {', '.join(PRECISIONS)}")
+        return asked
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
