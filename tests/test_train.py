@@ -311,7 +311,7 @@ def crash(*arguments: object) -> None:
 
 def test_the_seconds_of_a_resumed_run_include_what_was_trained_before(tmp_path):
     checkpoint, of = tmp_path / "run.pt", run(epochs=2)
-    task = Task(of, CPU)
+    task = Task.of(of, CPU)
     state = State(of, task, CPU)
     train.train_epoch(of, task, state)
     train.evaluate(task, state)
@@ -561,7 +561,7 @@ def test_a_run_with_l1_pulls_every_weight_towards_zero_by_it(float32):
     made = []
     for extra in ({}, {"l1": 0.01}):
         of = run(epochs=1, protocol={**protocol, **extra})
-        task = Task(of, CPU)
+        task = Task.of(of, CPU)
         state = State(of, task, CPU)
         before = [p.detach().clone() for p in state.model.parameters()]
         train.train_epoch(of, task, state)
@@ -576,7 +576,7 @@ def test_a_run_with_l1_pulls_every_weight_towards_zero_by_it(float32):
 def test_the_l1_penalty_shrinks_the_weights_of_a_whole_run_and_clipping_sees_it():
     def weights(**changes):
         of = run(protocol=changes)
-        task = Task(of, CPU)
+        task = Task.of(of, CPU)
         state = State(of, task, CPU)
         for _ in range(3):
             train.train_epoch(of, task, state)
@@ -609,7 +609,7 @@ def numbered(monkeypatch):
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.0, 0), (0.1, 20), (0.25, 50), (0.9, 180)])
 def test_the_split_is_disjoint_complete_and_carries_the_noisy_labels(numbered, fraction, held_out):
     of = run(val_fraction=fraction, subset=None)
-    task = Task(of, CPU)
+    task = Task.of(of, CPU)
     kept, val = task.images[:, 0, 0, 0].tolist(), task.val_images[:, 0, 0, 0].tolist()
     assert len(val) == held_out
     assert sorted(kept + val) == list(range(200))
@@ -626,7 +626,7 @@ def test_the_split_is_disjoint_complete_and_carries_the_noisy_labels(numbered, f
 def test_the_split_differs_between_seeds_and_not_between_losses(numbered):
     def val(**changes: object) -> list[int]:
         of = run(val_fraction=0.2, subset=None, **changes)
-        return Task(of, CPU).val_images[:, 0, 0, 0].tolist()
+        return Task.of(of, CPU).val_images[:, 0, 0, 0].tolist()
 
     assert val(seed=0) == val(seed=0, loss=CLL) != val(seed=1)
 
@@ -643,7 +643,7 @@ def test_a_run_with_a_split_never_trains_on_the_held_out(numbered, monkeypatch):
     monkeypatch.setattr(Task, "batch", watched)
     of = run(epochs=1, val_fraction=0.2, subset=None, protocol={"batch": 32})
     record(of)
-    kept = Task(of, CPU).images[:, 0, 0, 0].tolist()
+    kept = Task.of(of, CPU).images[:, 0, 0, 0].tolist()
     assert sorted(seen) == sorted(kept)
     assert seen != kept, "shuffled"
 
@@ -663,7 +663,7 @@ def test_every_epoch_has_another_order(numbered, monkeypatch):
 
 
 def test_subset_takes_the_first_samples(numbered):
-    assert Task(run(subset=50), CPU).images[:, 0, 0, 0].tolist() == list(range(50))
+    assert Task.of(run(subset=50), CPU).images[:, 0, 0, 0].tolist() == list(range(50))
 
 
 @pytest.mark.parametrize(
@@ -708,7 +708,7 @@ def test_human_labels_are_taken_as_they_are(monkeypatch):
 @pytest.mark.parametrize("labels", [[0, 10], [-1, 3]])
 def test_labels_out_of_range_are_refused_before_training(labels):
     with pytest.raises(ValueError, match=rf"0\.\.9, got {min(labels)}\.\.{max(labels)}"):
-        train.check_labels(np.array(labels), 10)
+        train.check_labels(torch.tensor(labels), 10)
 
 
 def test_a_split_that_leaves_nothing_to_train_on_is_refused(numbered):
@@ -796,7 +796,7 @@ def test_the_two_precisions_agree(model, monkeypatch):
 
 def test_weights_and_losses_stay_in_float32():
     of = VARIANTS["cnn with batch norm"]
-    task = Task(of, CPU)
+    task = Task.of(of, CPU)
     state = State(of, task, CPU)
     train.train_epoch(of, task, state)
     kinds = {t.dtype for t in state.model.state_dict().values() if t.is_floating_point()}

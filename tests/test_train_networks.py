@@ -130,7 +130,7 @@ def batches_seen(of: Run, monkeypatch) -> dict[bool, list[torch.Tensor]]:
 
 def test_every_epoch_trains_on_its_own_augmentation_and_tests_on_none(monkeypatch):
     of = run("cifar10", model="mlp", val_fraction=0.25, protocol={"augment": NAMES})
-    seen, task = batches_seen(of, monkeypatch), Task(of, CPU)
+    seen, task = batches_seen(of, monkeypatch), Task.of(of, CPU)
     expected = []
     for epoch in range(2):
         order = torch.randperm(36, generator=generator(0, "order", epoch))
@@ -145,7 +145,7 @@ def test_without_augmentation_the_images_are_as_they_were(monkeypatch):
     of = Run("cifar10", CLEAN, CE, "mlp", {**protocol, "epochs": 1, "batch": 16}, subset=48)
     order = torch.randperm(48, generator=generator(0, "order"))
     seen = torch.cat(batches_seen(of, monkeypatch)[True])
-    assert torch.equal(seen, Task(of, CPU).images[order])
+    assert torch.equal(seen, Task.of(of, CPU).images[order])
 
 
 def test_the_batch_size_does_not_change_what_a_sample_looks_like(monkeypatch):
@@ -160,7 +160,7 @@ def test_the_batch_size_does_not_change_what_a_sample_looks_like(monkeypatch):
 
 
 def test_text_reaches_the_network_as_tokens():
-    task = Task(run("mr"), CPU)
+    task = Task.of(run("mr"), CPU)
     tokens, labels = text.load("mr", "train")
     assert torch.equal(task.images, torch.from_numpy(tokens[:160]))
     assert task.images.dtype == torch.int64
@@ -173,14 +173,14 @@ def test_text_reaches_the_network_as_tokens():
 
 
 def test_the_vocabulary_does_not_depend_on_the_subset():
-    assert Task(run("mr", subset=2), CPU).shape == Task(run("mr"), CPU).shape
+    assert Task.of(run("mr", subset=2), CPU).shape == Task.of(run("mr"), CPU).shape
 
 
 def test_the_loop_on_text_is_the_published_protocol(float32):
     """Two epochs against torch's own Adam at a constant rate, written as public code writes it."""
     of = run("mr", noise=CLEAN)
     made = record(of)["curves"]
-    task = Task(of, CPU)
+    task = Task.of(of, CPU)
     net = models.build("word_cnn", task.shape, 2, 0)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     for epoch in range(2):
@@ -243,7 +243,7 @@ def test_gradients_are_clipped_only_where_the_protocol_says_so(clip, float32):
     protocol |= {"epochs": 1, "batch": 48, "weight_decay": 0.0, "lr": 1.0}
     of = Run("cifar10", CLEAN, CE, "mlp", protocol | ({"clip_norm": clip} if clip else {}),
              subset=48)  # fmt: skip
-    task = Task(of, CPU)
+    task = Task.of(of, CPU)
     state = State(of, task, CPU)
     before = [p.detach().clone() for p in state.model.parameters()]
     train.train_epoch(of, task, state)

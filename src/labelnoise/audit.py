@@ -90,7 +90,8 @@ def draw(records: Sequence[dict], n: int, seed: int) -> list[dict]:
 def judge(record: dict, again: dict, records: Sequence[dict]) -> tuple[bool, str]:
     """Whether ``record`` stands beside its retraining, by the rule at the top of this file."""
     result, made, new = record["result"], record["provenance"], again["provenance"]
-    if summarise(record["curves"], result["noise_rate"], result["diverged_at"]) != result:
+    summary = summarise(record["curves"], result["noise_rate"], result["diverged_at"])
+    if {**result, **summary} != result:
         return False, "RESULT DOES NOT FOLLOW from its curves"
     if made.get("flips_sha256") != new["flips_sha256"]:
         return False, "FLIPS DIFFER: the retraining was given other labels"

@@ -16,6 +16,10 @@ NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance"
 HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
 PROBES = ("gradient",)
 PROTOCOL_KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
+WITH_MATRIX = ("Forward", "Backward")  # losses that a transition matrix makes
+ESTIMATES = ("anchors", "confident_joint")
+FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # of cleanlab
+METHODS = {"cross_validation": {"folds": 5}, "pruned": {"folds": 5, "filter": FILTERS[0]}}
 REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
 
 
@@ -37,6 +41,8 @@ class Run:
     - ``probe``: extra measurements: ``gradient`` adds the share of the gradient norm (at the
       logits) that comes from mislabelled samples, and its mean.
     - ``subset``: train on the first n samples only (for tests), or None.
+    - ``method``: for what trains more than once, ``{"name": ..., ...}``; see ``method()``. None,
+      which a config leaves out, for a single training.
     """
 
     dataset: str
@@ -48,6 +54,7 @@ class Run:
     val_fraction: float = 0.0
     probe: tuple[str, ...] = ()
     subset: int | None = None
+    method: dict | None = None
 
     def __post_init__(self):
         images = [d for d, i in data.INFO.items() if i.shape]
@@ -62,17 +69,24 @@ class Run:
             raise ValueError(f"val_fraction={self.val_fraction!r} must lie in [0, 1)")
         canonical = {
             "noise": _checked_noise(self.dataset, self.noise),
-            "loss": _checked_loss(self.loss),
+            "loss": _checked_loss(self.dataset, self.loss),
             "protocol": _checked_protocol(self.protocol),
             "val_fraction": float(self.val_fraction),
             "probe": tuple(self.probe),
+            "method": None if self.method is None else method(**self.method),
         }
         for name, value in canonical.items():
             object.__setattr__(self, name, value)
         self._check_fit()
 
     def _check_fit(self) -> None:
-        """Text and images each have their own networks; what moves pixels is for images."""
+        """Text and images each have their own networks; what moves pixels is for images. A method
+        that trains more than once is one method, on the whole training set."""
+        if self.method and self.estimates:
+            raise ValueError("method and an estimated T are two methods in one run; choose one")
+        if self.val_fraction and self.trainings > 1:
+            raise ValueError(f"val_fraction={self.val_fraction} goes with a single training; "
+                             "set it to 0 or leave the method")  # fmt: skip
         is_text = self.dataset in text.DATASETS
         if is_text != (self.model in models.FOR_TEXT):
             reads, holds = ("images", "text") if is_text else ("text", "images")
@@ -86,7 +100,10 @@ class Run:
     @property
     def config(self) -> dict:
         """What is asked, as plain JSON data."""
-        return json.loads(json.dumps(asdict(self)))
+        asked = asdict(self)
+        if self.method is None:
+            del asked["method"]
+        return json.loads(json.dumps(asked))
 
     @property
     def key(self) -> str:
@@ -95,8 +112,33 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The loss as tables print it, e.g. ``CLL(target, sigma 1)``."""
-        return loss_label(self.loss)
+        """The loss and method as tables print them, e.g. ``CLL(target, sigma 1)``."""
+        label = loss_label(self.loss)
+        if self.loss["parameters"].get("T") == self.noise:
+            label = f"{self.loss['name']}(true T)"
+        if self.method is None:
+            return label
+        how = {"cross_validation": "folds", "pruned": "filter"}[self.method["name"]]
+        return f"{label}, {self.method['name'].replace('_', ' ')} ({how} {self.method[how]})"
+
+    @property
+    def estimates(self) -> dict | None:
+        """How the matrix of the loss is estimated, None where it is given or there is none."""
+        T = self.loss["parameters"].get("T", {})
+        return T if "estimated" in T else None
+
+    @property
+    def trainings(self) -> int:
+        """How often the run trains its network: 1, or a training for every fold and stage."""
+        folds = (self.method or self.estimates or {}).get("folds", 1)
+        if self.method and self.method["name"] == "cross_validation":
+            return folds
+        return folds + 1 if self.method or self.estimates else 1
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of all its trainings."""
+        return self.trainings * self.protocol["epochs"]
 
 
 def config_key(config: dict) -> str:
@@ -108,6 +150,12 @@ def loss_label(loss: dict) -> str:
     """The name of a loss, which alone stands for its published MNIST setting; parameters that
     differ follow, e.g. ``AEL(a 1)``. CLL's form and bandwidth are always there: they make it."""
     name, settings = loss["name"], loss["parameters"]
+    if name in WITH_MATRIX:
+        T = settings["T"]
+        if "estimated" in T:
+            return f"{name}(T from {T['estimated'].replace('_', ' ')})"
+        kept = ", true label kept" if T.get("keep_true") else ""
+        return f"{name}(T {T['kind']} {T.get('rate', 0):g}{kept})"
     if name == "CLL":
         scaled = ", normalised" if settings["normalise"] else ""
         return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
@@ -178,10 +226,47 @@ def _checked_noise(dataset: str, setting: dict) -> dict:
     return noisy(**setting)
 
 
-def _checked_loss(loss: dict) -> dict:
+def method(name: str, **options: object) -> dict:
+    """A method that trains more than once, with every option spelled out.
+
+    - ``cross_validation``: ``folds`` networks, each trained on all samples but one fold's. The
+      record has the mean of their curves, and the out-of-sample probabilities of every sample.
+    - ``pruned``: a cross-validation, then a training on the samples whose label cleanlab's
+      ``filter`` does not suspect.
+    """
+    _known("method", name, METHODS)
+    if unknown := set(options) - set(METHODS[name]):
+        raise ValueError(
+            f"method {name} has no option {sorted(unknown)}; it has {sorted(METHODS[name])}"
+        )
+    made = {"name": name, **METHODS[name], **options}
+    _integer("folds", made["folds"], 2)
+    if "filter" in made:
+        _known("filter", made["filter"], FILTERS)
+    return made
+
+
+def build_loss(dataset: str, loss: dict) -> losses.Loss:
+    """The loss of a run. ``Forward`` and ``Backward`` are made with the matrix of the noise that
+    their ``T`` names, which must not be one that is yet to be estimated."""
+    if loss["name"] in WITH_MATRIX:
+        return losses.build(loss["name"], T=transition_matrix(dataset, loss["parameters"]["T"]))
+    return losses.build(loss["name"], **loss["parameters"])
+
+
+def _checked_loss(dataset: str, loss: dict) -> dict:
     if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
         raise ValueError(f"loss={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
-    return loss_setting(loss["name"], **loss.get("parameters", {}))
+    checked = loss_setting(loss["name"], **loss.get("parameters", {}))
+    T = checked["parameters"].get("T")
+    if T and "estimated" not in T:
+        if T["kind"] in ("instance", "human"):
+            raise ValueError(
+                f"T={T!r}: noise of this kind has no matrix; name another, or estimate it"
+            )
+        _checked_noise(dataset, T)
+        build_loss(dataset, checked)  # refuses a singular matrix for Backward
+    return checked
 
 
 def _checked_protocol(protocol: dict) -> dict:
@@ -221,6 +306,19 @@ def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in augment.NAMES if name in names)
 
 
+def _checked_T(estimated: str | None = None, folds: int | None = None, **setting) -> dict:
+    if estimated is None:
+        return noisy(**setting)
+    _known("estimate of T", estimated, ESTIMATES)
+    if setting or (estimated == "anchors" and folds is not None):
+        raise ValueError(f"an estimated T has no option {sorted(setting) or 'folds'}")
+    if estimated == "anchors":
+        return {"estimated": estimated}
+    folds = 5 if folds is None else folds
+    _integer("folds", folds, 2)
+    return {"estimated": estimated, "folds": folds}
+
+
 def _integer(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
@@ -232,9 +330,19 @@ def _known(what: str, value: object, known) -> None:
 
 
 def loss_setting(name: str, **parameters: object) -> dict:
-    """A loss with every hyper-parameter spelled out; a run's loss is always a batch mean."""
+    """A loss with every hyper-parameter spelled out; a run's loss is always a batch mean.
+
+    The ``T`` of ``Forward`` and ``Backward`` is a noise setting, whose matrix is assumed, or
+    ``{"estimated": "anchors"}`` or ``{"estimated": "confident_joint", "folds": 5}``: then a first
+    training with CE estimates it.
+    """
     if "reduction" in parameters:
         raise ValueError("reduction is not a setting of a run: training takes the mean")
+    if name in WITH_MATRIX:
+        if set(parameters) != {"T"} or not isinstance(parameters["T"], dict):
+            raise ValueError(f"{name} takes one parameter, T, as noisy(...) makes it or "
+                             f"{{'estimated': ...}}; got {parameters!r}")  # fmt: skip
+        return {"name": name, "parameters": {"T": _checked_T(**parameters["T"])}}
     return {"name": name, "parameters": losses.build(name, **parameters).settings()}
 
 

@@ -1,4 +1,4 @@
-"""Records on disk: ``<ledger>/<dataset>/<key>.json``, one a run.
+"""Records on disk: ``<ledger>/<dataset>/<key>.json``, one a run; large arrays beside it, ``.npz``.
 
 There are two ledgers. ``results/`` is committed evidence: it is read, and no command but the
 maintainers' writes it. ``reproduced/results/`` is this machine's. A record is written whole or
@@ -6,11 +6,15 @@ not at all, and is checked whenever it is read.
 """
 
 import hashlib
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from labelnoise.configuration import Run, config_key
 
@@ -46,6 +50,28 @@ class Ledger:
         path = self.path(run)
         return read(path) if path.exists() else None
 
+    def arrays(self, run: Run) -> dict[str, np.ndarray] | None:
+        """The large arrays of ``run`` by name, None if they are not there: of the committed records
+        only those that a notebook shows are kept.
+
+        Raises ``RecordError`` for arrays that are not the record's.
+        """
+        path = self.path(run).with_suffix(".npz")
+        record = self.find(run)
+        if record is None or not path.exists():
+            return None
+        try:
+            with np.load(path) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            if fingerprints(arrays) != record["result"]["arrays"]:
+                raise ValueError("their checksums are not those of the record")
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise RecordError(
+                f"arrays {path} are damaged or belong to another run ({error}); delete them and "
+                "the record, and run again, or restore them with git"
+            ) from error
+        return arrays
+
     def records(self) -> Iterator[dict]:
         """Every record, in the order of their paths."""
         for path in sorted(self.directory.glob("*/*.json")):
@@ -55,8 +81,14 @@ class Ledger:
         """Stores ``record`` and returns its path. A finished record is never overwritten by
         another result: the same config gives the same numbers, and a difference is a finding.
 
+        ``record["arrays"]``, name -> array, is stored beside it as ``<key>.npz``, and the SHA-256
+        of each array in the record's ``result["arrays"]``.
+
         Raises ``RecordError`` if the ledger cannot be written, or holds another result.
         """
+        arrays = record.get("arrays")
+        if arrays:
+            record = {**record, "result": {**record["result"], "arrays": fingerprints(arrays)}}
         record = seal(record)
         config = record["config"]
         path = self.directory / config["dataset"] / f"{config_key(config)}.json"
@@ -69,6 +101,10 @@ class Ledger:
                         "move it away to keep the new one"
                     )
                 return path
+            if arrays:
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **arrays)
+                write_atomically(path.with_suffix(".npz"), buffer.getvalue())
             write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
         except OSError as error:
             raise RecordError(
@@ -89,6 +125,14 @@ def digest(record: dict) -> str:
     exact = {part: record[part] for part in ("config", "result", "curves")}
     canonical = json.dumps(exact, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def fingerprints(arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """The SHA-256 of each array: of its type, its shape and its bytes in C order."""
+    return {
+        name: hashlib.sha256(f"{a.dtype.str} {a.shape} ".encode() + a.tobytes()).hexdigest()
+        for name, a in arrays.items()
+    }
 
 
 def read(path: Path) -> dict:

@@ -75,7 +75,7 @@ def expected_time(todo: Sequence[Run], device: torch.device, side_by_side: int) 
     if device.type != "cpu" or any((r.dataset, r.model) not in per_sample for r in todo):
         return "unknown (no committed record of this kind of device)"
     seconds = sum(
-        r.protocol["epochs"] * min(per_sample[r.dataset, r.model]) for r in todo
+        r.epochs * min(per_sample[r.dataset, r.model]) for r in todo
     ) / side_by_side  # fmt: skip
     return (
         f"about {max(1, round(seconds / 60))} minutes on a CPU like that of the committed records"

@@ -275,7 +275,7 @@ class Progress:
         self.done: dict[str, int] = {}
         self.watched = sys.stderr.isatty()
         self.waits = False
-        total = sum(run.protocol["epochs"] for run in runs)
+        total = sum(run.epochs for run in runs)
         self.bar = tqdm(total=total, unit="epoch", disable=not self.watched, smoothing=0.05)
 
     def __enter__(self) -> "Progress":
@@ -304,8 +304,8 @@ class Progress:
 
     def complete(self, run: Run) -> None:
         """No epoch of the run is to come: it is done, diverged, or was trained elsewhere."""
-        self.bar.update(run.protocol["epochs"] - self.done.get(run.key, 0))
-        self.done[run.key] = run.protocol["epochs"]
+        self.bar.update(run.epochs - self.done.get(run.key, 0))
+        self.done[run.key] = run.epochs
 
     def wait_for(self, runs: Sequence[Run], checkpoints: Path) -> None:
         if not self.waits:

@@ -8,6 +8,7 @@ code runs on a CPU and on CUDA.
 """
 
 import contextlib
+import copy
 import hashlib
 import io
 import math
@@ -15,7 +16,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 import labelnoise
-from labelnoise import data, losses, models, noise, text
+from labelnoise import data, models, noise, text
 from labelnoise.augment import Augmentation
-from labelnoise.configuration import Run, transition_matrix
+from labelnoise.configuration import Run, build_loss, transition_matrix
 from labelnoise.seeds import generator, stream
 
 EVAL_BATCH = 1000
@@ -52,21 +53,14 @@ def train(
     as the network met them during the epoch (before each step, batch norm in training mode), so
     they cost no second pass over the data.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
-    with exact_arithmetic(threads), torch.random.fork_rng(generators):
+    with session(device, threads) as device:
         began = time.perf_counter()
-        task = Task(run, device)
+        task = Task.of(run, device)
         state = State(run, task, device)
-        identity = f"{run.key} {torch.__version__} {device} {precision(device)} {threads} threads"
-        seconds = before = state.resume(checkpoint, identity) if checkpoint else 0.0
-        while state.epoch < run.protocol["epochs"] and state.diverged_at is None:
-            train_epoch(run, task, state)
-            evaluate(task, state)
-            seconds = before + time.perf_counter() - began
-            if checkpoint:
-                state.save(checkpoint, identity, seconds)
-            on_epoch(state.epoch)
+        loading = time.perf_counter() - began
+        seconds = loading + fit(
+            run, task, state, identity(run, device, threads), checkpoint, on_epoch
+        )
     return {
         "config": run.config,
         "result": summarise(state.curves, task.noise_rate, state.diverged_at),
@@ -75,45 +69,114 @@ def train(
     }
 
 
-class Task:
-    """The data of a run on its device: images as uint8 or tokens, true and given labels, the
-    split. ``shape`` is what the network needs to know of them."""
+def fit(
+    run: Run,
+    task: "Task",
+    state: "State",
+    identity: str,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> float:
+    """Trains ``state`` on ``task`` until its last epoch, from its checkpoint if there is one, and
+    returns the seconds that it took, those before the checkpoint included."""
+    began = time.perf_counter()
+    seconds = before = state.resume(checkpoint, identity) if checkpoint else 0.0
+    while state.epoch < run.protocol["epochs"] and state.diverged_at is None:
+        train_epoch(run, task, state)
+        evaluate(task, state)
+        seconds = before + time.perf_counter() - began
+        if checkpoint:
+            state.save(checkpoint, identity, seconds)
+        on_epoch(state.epoch)
+    return seconds
 
-    def __init__(self, run: Run, device: torch.device):
-        self.info = data.INFO[run.dataset]
+
+@contextlib.contextmanager
+def session(device: str | None, threads: int) -> Iterator[torch.device]:
+    """The device of a training, with exact arithmetic on it and the caller's generators restored
+    afterwards."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
+    with exact_arithmetic(threads), torch.random.fork_rng(generators):
+        yield device
+
+
+def identity(run: Run, device: torch.device, threads: int) -> str:
+    """What a checkpoint must share with the training that resumes it, to the bit."""
+    return f"{run.key} {torch.__version__} {device} {precision(device)} {threads} threads"
+
+
+class Task:
+    """What a network learns: images as uint8 or tokens, true and given labels, all on the device.
+
+    ``shape`` is what the network needs to know of an input, ``mean`` and ``std`` are per channel.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        given: Tensor,
+        true: Tensor,
+        num_classes: int,
+        shape: Sequence[int],
+        mean: Sequence[float] = (),
+        std: Sequence[float] = (),
+    ):
+        check_labels(given, num_classes)
+        device = images.device
+        self.images, self.given, self.true = images, given, true
+        self.val_images, self.val_given = images[:0], given[:0]
+        self.test_images, self.test_labels = images[:0], given[:0]
+        self.num_classes, self.shape = num_classes, tuple(shape)
+        self.flips_sha256 = hashlib.sha256(given.cpu().numpy().astype("<i8").tobytes()).hexdigest()
+        self.noise_rate = 100 * float((given != true).cpu().numpy().mean())
+        self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, -1, 1, 1)
+
+    @classmethod
+    def of(cls, run: Run, device: torch.device) -> "Task":
+        """The task that ``run`` asks for: its data, its noise, its split."""
+        info = data.INFO[run.dataset]
         load = text.load if run.dataset in text.DATASETS else data.load
         images, true = load(run.dataset, "train")
-        self.shape = self.info.shape or (int(images.max()) + 1,)
+        shape = info.shape or (int(images.max()) + 1,)
         images, true = images[: run.subset], true[: run.subset]
         given = given_labels(run, images, true)
-        check_labels(given, self.info.num_classes)
-        self.flips_sha256 = hashlib.sha256(given.astype("<i8").tobytes()).hexdigest()
-        self.noise_rate = 100 * float(np.mean(given != true))
+        arrays = (torch.from_numpy(array).to(device) for array in (images, given, true))
+        task = cls(*arrays, info.num_classes, shape, info.mean, info.std)
+        task.test_images, task.test_labels = (
+            torch.from_numpy(array).to(device) for array in load(run.dataset, "test")
+        )
+        task.split(run.val_fraction, run.seed)
+        return task
 
-        order = torch.randperm(len(true), generator=generator(run.seed, "split"))
-        held_out = round(run.val_fraction * len(true))
-        if len(true) - held_out < 2:
+    def split(self, val_fraction: float, seed: int) -> None:
+        """Holds out a share of the training samples, with their given labels, for validation."""
+        order = torch.randperm(len(self.given), generator=generator(seed, "split"))
+        held_out = round(val_fraction * len(order))
+        if len(order) - held_out < 2:
             raise ValueError(
-                f"val_fraction={run.val_fraction} leaves {len(true) - held_out} "
+                f"val_fraction={val_fraction} leaves {len(order) - held_out} "
                 "samples to train on; lower it or use more data"
             )
-        if run.val_fraction and not held_out:
+        if val_fraction and not held_out:
             raise ValueError(
-                f"val_fraction={run.val_fraction} holds out none of {len(true)} samples; raise it"
+                f"val_fraction={val_fraction} holds out none of {len(order)} samples; raise it"
             )
         val, kept = order[:held_out].sort().values, order[held_out:].sort().values
-        images, true, given = (
-            torch.from_numpy(images),
-            torch.from_numpy(true),
-            torch.from_numpy(given),
+        if held_out:
+            self.val_images, self.val_given = self.images[val], self.given[val]
+            self.images, self.given, self.true = (
+                t[kept.to(t.device)] for t in (self.images, self.given, self.true)
+            )
+
+    def only(self, index: Tensor) -> "Task":
+        """The same task with none but these of its training samples."""
+        part = copy.copy(self)
+        part.images, part.given, part.true = (
+            t[index] for t in (self.images, self.given, self.true)
         )
-        self.images, self.true, self.given = (t[kept].to(device) for t in (images, true, given))
-        self.val_images, self.val_given = images[val].to(device), given[val].to(device)
-        test_images, test_labels = load(run.dataset, "test")
-        self.test_images = torch.from_numpy(test_images).to(device)
-        self.test_labels = torch.from_numpy(test_labels).to(device)
-        self.mean = torch.tensor(self.info.mean, device=device).view(1, -1, 1, 1)
-        self.std = torch.tensor(self.info.std, device=device).view(1, -1, 1, 1)
+        return part
 
     def batch(self, images: Tensor) -> Tensor:
         """uint8 ``[B, C, H, W]`` to standardised float32, channels last; tokens as they are."""
@@ -124,13 +187,16 @@ class Task:
 
 
 class State:
-    """All that changes while a run trains; exactly this is in a checkpoint."""
+    """All that changes while a run trains; exactly this is in a checkpoint.
 
-    def __init__(self, run: Run, task: Task, device: torch.device):
+    ``loss`` stands in for the run's own where that depends on a first training.
+    """
+
+    def __init__(self, run: Run, task: Task, device: torch.device, loss: nn.Module | None = None):
         p = run.protocol
-        model = models.build(run.model, task.shape, task.info.num_classes, run.seed)
+        model = models.build(run.model, task.shape, task.num_classes, run.seed)
         self.model = model.to(device, memory_format=torch.channels_last)
-        self.loss = losses.build(run.loss["name"], **run.loss["parameters"]).to(device)
+        self.loss = (loss or build_loss(run.dataset, run.loss)).to(device)
         settings = {"lr": p["lr"], "weight_decay": p["weight_decay"], "fused": True}
         if p["optimizer"] == "adam":
             self.optimizer = torch.optim.Adam(self.model.parameters(), **settings)
@@ -254,20 +320,25 @@ def l1_penalty(model: nn.Module, l1: float) -> Tensor:
 @torch.no_grad()
 def evaluate(task: Task, state: State) -> None:
     """Accuracy on the clean test set and on the noisy labels of the held-out split, in percent."""
-    state.model.eval()
-    device = task.given.device
 
     def accuracy(images: Tensor, labels: Tensor) -> float | None:
-        with autocast(device):
-            logits = torch.cat([state.model(task.batch(x)) for x in images.split(EVAL_BATCH)])
-        if not logits.isfinite().all():  # broken by the epoch's last step, after its last loss
+        outputs = logits(task, state.model, images)
+        if not outputs.isfinite().all():  # broken by the epoch's last step, after its last loss
             state.diverged_at = state.epoch
-        correct = logits.argmax(dim=1) == labels
+        correct = outputs.argmax(dim=1) == labels
         return percent(correct, torch.ones_like(correct))
 
     state.curves["test_accuracy"].append(accuracy(task.test_images, task.test_labels))
     if "val_accuracy" in state.curves:
         state.curves["val_accuracy"].append(accuracy(task.val_images, task.val_given))
+
+
+@torch.no_grad()
+def logits(task: Task, model: nn.Module, images: Tensor) -> Tensor:
+    """What a trained network says of ``images``: float ``[N, K]``, dropout and batch norm fixed."""
+    model.eval()
+    with autocast(images.device):
+        return torch.cat([model(task.batch(x)) for x in images.split(EVAL_BATCH)])
 
 
 def summarise(curves: dict, noise_rate: float, diverged_at: int | None) -> dict:
@@ -305,12 +376,11 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     return noise.corrupt(true, T, run.seed, exact=setting.get("exact", False))[0]
 
 
-def check_labels(labels: np.ndarray, num_classes: int) -> None:
+def check_labels(labels: Tensor, num_classes: int) -> None:
     """Once before training, so that no loss has to look at the values of its targets."""
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f"labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}"
-        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(f"labels must lie in 0..{num_classes - 1}, got {low}..{high}")
 
 
 # ------------------------------------------------------------------------- device and numbers

@@ -1,0 +1,183 @@
+"""Methods that train more than once: one ``Run``, several trainings, one record.
+
+- *Forward or backward correction with an estimated T*: a network trained with CE on the noisy
+  labels tells T (``estimate.py``), and a second network is trained with it. ``result`` has ``T``
+  as it was estimated, and ``first``, the result of the first training; so have the curves.
+- *cross_validation*: every sample is predicted by a network that never saw it. ``curves`` and
+  ``result`` are means over the folds; ``result`` has ``detection``, how well the probabilities
+  find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves.
+- *pruned*: a cross-validation, then a training without the samples that cleanlab's filter suspects.
+  ``result`` has ``first`` and ``pruned``: how many samples went, and how many of them were wrong.
+
+Every training of a run has its own checkpoint and draws the same initial weights and orders as a
+single training of that run would.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labelnoise import confident, estimate, losses
+from labelnoise.configuration import Run, loss_setting
+from labelnoise.seeds import generator
+from labelnoise.train import State, Task, fit, identity, logits, provenance, session, summarise
+from labelnoise.train import train as train_once
+
+
+def train(
+    run: Run,
+    *,
+    device: str | None = None,
+    threads: int = 1,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> dict:
+    """Trains ``run``, however many trainings that takes, and returns its record; the arguments are
+    those of ``train.train``, and ``on_epoch`` counts through all trainings, 1 to ``run.epochs``.
+
+    Raises ``RuntimeError`` if a training on which another rests has diverged.
+    """
+    if run.trainings == 1:
+        return train_once(
+            run, device=device, threads=threads, checkpoint=checkpoint, on_epoch=on_epoch
+        )
+    with session(device, threads) as on:
+        stages = Stages(run, Task.of(run, on), on, threads, checkpoint, on_epoch)
+        if run.estimates:
+            made = corrected(stages)
+        elif run.method["name"] == "cross_validation":
+            made = cross_validated(stages)
+        else:
+            made = pruned(stages)
+        flips = stages.task.flips_sha256
+        return {
+            "config": run.config,
+            **made,
+            "provenance": provenance(on, threads, flips, stages.seconds),
+        }
+
+
+class Stages:
+    """The trainings of one run, one after the other."""
+
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        device: torch.device,
+        threads: int,
+        checkpoint: Path | None,
+        on_epoch: Callable[[int], None],
+    ):
+        self.run, self.task, self.device, self.threads = run, task, device, threads
+        self.checkpoint, self.on_epoch = checkpoint, on_epoch
+        self.number, self.epochs, self.seconds = 0, 0, 0.0
+
+    def train(self, run: Run, task: Task, loss: nn.Module | None = None) -> State:
+        """One training, as ``run`` (the whole run or one of its stages) asks for it."""
+        self.number += 1
+        before = self.epochs
+        state = State(run, task, self.device, loss)
+        self.seconds += fit(
+            run,
+            task,
+            state,
+            f"training {self.number} of {identity(self.run, self.device, self.threads)}",
+            self.checkpoint and self.checkpoint.with_suffix(f".{self.number}.pt"),
+            lambda epoch: self.on_epoch(before + epoch),
+        )
+        self.epochs += run.protocol["epochs"]
+        if state.diverged_at is not None and self.number < self.run.trainings:
+            raise RuntimeError(
+                f"training {self.number} of {self.run.trainings} diverged at epoch "
+                f"{state.diverged_at}, and the others rest on it; lower the learning rate"
+            )
+        return state
+
+    def probabilities(self, state: State, images: Tensor) -> Tensor:
+        """What a trained network says of ``images``: float32 ``[N, K]`` on the CPU."""
+        return logits(self.task, state.model, images).float().softmax(dim=1).cpu()
+
+    def out_of_sample(self, run: Run, folds: int) -> tuple[np.ndarray, dict]:
+        """``[N, K]``: each sample's probabilities by a network that trained on all folds but its
+        own; and the means of the networks' curves. The folds are drawn anew for each seed."""
+        n = len(self.task.given)
+        fold = torch.randperm(n, generator=generator(run.seed, "folds")) % folds
+        probabilities = torch.empty(n, self.task.num_classes)
+        curves = []
+        for k in range(folds):
+            mine = (fold == k).nonzero().flatten()
+            others = (fold != k).nonzero().flatten()
+            state = self.train(run, self.task.only(others.to(self.device)))
+            held_out = self.task.images[mine.to(self.device)]
+            probabilities[mine] = self.probabilities(state, held_out)
+            curves.append(state.curves)
+        return probabilities.numpy(), {name: mean([c[name] for c in curves]) for name in curves[0]}
+
+
+def corrected(stages: Stages) -> dict:
+    """Forward or backward correction with an estimated T."""
+    run, task = stages.run, stages.task
+    plain = replace(run, loss=loss_setting("CE"))
+    if run.estimates["estimated"] == "anchors":
+        state = stages.train(plain, task)
+        T = estimate.from_anchors(stages.probabilities(state, task.images).numpy())
+        first = state.curves
+    else:
+        probabilities, first = stages.out_of_sample(plain, run.estimates["folds"])
+        T = estimate.from_confident_joint(task.given.cpu().numpy(), probabilities)
+    state = stages.train(run, task, losses.build(run.loss["name"], T=T))
+    return {
+        "result": {
+            **summarise(state.curves, task.noise_rate, state.diverged_at),
+            "first": summarise(first, task.noise_rate, None),
+            "T": T.tolist(),
+        },
+        "curves": {**state.curves, "first": first},
+    }
+
+
+def cross_validated(stages: Stages) -> dict:
+    """Out-of-sample probabilities of every sample, and how well they find the wrong labels."""
+    task, run = stages.task, stages.run
+    probabilities, curves = stages.out_of_sample(replace(run, method=None), run.method["folds"])
+    kept = probabilities.astype(np.float16)
+    given, wrong = task.given.cpu().numpy(), (task.given != task.true).cpu().numpy()
+    return {
+        "result": {
+            **summarise(curves, task.noise_rate, None),
+            "detection": confident.detection(given, kept.astype(np.float32), wrong),
+        },
+        "curves": curves,
+        "arrays": {"probabilities": kept},
+    }
+
+
+def pruned(stages: Stages) -> dict:
+    """A second training without the samples whose labels a cross-validation suspects."""
+    task, run = stages.task, stages.run
+    single = replace(run, method=None)
+    probabilities, first = stages.out_of_sample(single, run.method["folds"])
+    given = task.given.cpu().numpy()
+    suspect = torch.from_numpy(confident.suspects(given, probabilities, run.method["filter"]))
+    wrong = (task.given != task.true).cpu()
+    state = stages.train(single, task.only((~suspect).nonzero().flatten().to(stages.device)))
+    return {
+        "result": {
+            **summarise(state.curves, task.noise_rate, state.diverged_at),
+            "first": summarise(first, task.noise_rate, None),
+            "pruned": {"removed": int(suspect.sum()), "wrong": int((suspect & wrong).sum())},
+        },
+        "curves": {**state.curves, "first": first},
+    }
+
+
+def mean(curves: list[list[float | None]]) -> list[float | None]:
+    """Epoch by epoch the mean of several trainings; None where one of them has no value."""
+    return [
+        None if None in values else float(np.mean(values)) for values in zip(*curves, strict=True)
+    ]
