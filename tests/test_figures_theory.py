@@ -11,7 +11,7 @@ from labelnoise.figures import gradients
 from labelnoise.figures import noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
 from labelnoise.sweep import Outcome
-from labelnoise.train import given_labels
+from labelnoise.task import given_labels
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 

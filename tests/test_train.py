@@ -14,12 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from labelnoise import data, losses, models, noise, train
+from labelnoise import data, losses, machine, models, noise, task, train
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.seeds import generator
 from labelnoise.sweep import train_missing
-from labelnoise.train import State, Task, summarise
+from labelnoise.task import Task
+from labelnoise.train import State, summarise
 
 CPU = torch.device("cpu")
 CE, CLL = {"name": "CE"}, {"name": "CLL", "parameters": {"sigma": 1.0}}
@@ -57,7 +58,7 @@ def undisturbed() -> dict[str, str]:
 @pytest.fixture
 def float32(monkeypatch):
     """float32 whatever the CPU can do, so that an independent recomputation can be close."""
-    monkeypatch.setattr(train, "precision", lambda device: "float32")
+    monkeypatch.setenv("LABELNOISE_PRECISION", "float32")
 
 
 # ------------------------------------------------------------------------- what a run depends on
@@ -249,7 +250,7 @@ FOREIGN = {
     "protocol": {"of": run(epochs=4)},
     "threads": {"threads": 2},
     "torch": {"torch": "0.0.1"},
-    "precision": {"precision": "float16"},
+    "precision": {"precision": None},
 }
 
 
@@ -262,8 +263,9 @@ def test_a_checkpoint_of_another_run_or_build_is_passed_over(
         if "torch" in other:
             patched.setattr(torch, "__version__", other.pop("torch"))
         if "precision" in other:
-            name = other.pop("precision")
-            patched.setattr(train, "precision", lambda device: name)
+            native = machine.precision(CPU)
+            foreign = next(name for name in machine.PRECISIONS if name != native)
+            patched.setenv("LABELNOISE_PRECISION", other.pop("precision") or foreign)
         of = other.pop("of", VARIANTS["mlp"])
         with pytest.raises(KeyboardInterrupt):
             record(of, checkpoint=checkpoint, on_epoch=interrupt_at(2), **other)
@@ -315,7 +317,7 @@ def test_the_seconds_of_a_resumed_run_include_what_was_trained_before(tmp_path):
     state = State(of, task, CPU)
     train.train_epoch(of, task, state)
     train.evaluate(task, state)
-    identity = f"{of.key} {torch.__version__} cpu {train.precision(CPU)} 1 threads"
+    identity = f"{of.key} {torch.__version__} cpu {machine.precision(CPU)} 1 threads"
     state.save(checkpoint, identity, 1000.0)
     assert 1000 <= record(of, checkpoint=checkpoint)["provenance"]["seconds"] < 1100
 
@@ -602,7 +604,7 @@ def numbered(monkeypatch):
     def load(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         return images.copy(), labels.copy()
 
-    monkeypatch.setattr(train.data, "load", load)
+    monkeypatch.setattr(task.data, "load", load)
     return labels
 
 
@@ -685,7 +687,7 @@ def test_subset_takes_the_first_samples(numbered):
 def test_given_labels_are_the_true_ones_after_the_runs_noise(setting, expected):
     images, true = data.load("digits", "train")
     of = run(noise=setting, seed=3, subset=None)
-    given = train.given_labels(of, images, true)
+    given = task.given_labels(of, images, true)
     assert given.tolist() == expected(true)[0].tolist()
 
 
@@ -699,16 +701,16 @@ def test_instance_noise_reaches_the_training():
 
 def test_human_labels_are_taken_as_they_are(monkeypatch):
     sets = {"worse_label": np.array([3, 1, 4, 1, 5]), "aggre_label": np.zeros(5, dtype=np.int64)}
-    monkeypatch.setattr(train.data, "load", lambda name: {"cifar10n": sets}[name])
+    monkeypatch.setattr(task.data, "load", lambda name: {"cifar10n": sets}[name])
     of = Run("cifar10", noisy("human"), CE, "mlp", MNIST_PROTOCOL)
     images, true = np.zeros((4, 3, 32, 32), np.uint8), np.zeros(4, dtype=np.int64)
-    assert train.given_labels(of, images, true).tolist() == [3, 1, 4, 1]
+    assert task.given_labels(of, images, true).tolist() == [3, 1, 4, 1]
 
 
 @pytest.mark.parametrize("labels", [[0, 10], [-1, 3]])
 def test_labels_out_of_range_are_refused_before_training(labels):
     with pytest.raises(ValueError, match=rf"0\.\.9, got {min(labels)}\.\.{max(labels)}"):
-        train.check_labels(torch.tensor(labels), 10)
+        task.check_labels(torch.tensor(labels), 10)
 
 
 def test_a_split_that_leaves_nothing_to_train_on_is_refused(numbered):
@@ -764,8 +766,8 @@ def test_bfloat16_is_used_where_the_cpu_computes_it_natively(monkeypatch, avx, a
     monkeypatch.delenv("LABELNOISE_PRECISION", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert train.precision(CPU) == expected
-    with train.autocast(CPU):
+    assert machine.precision(CPU) == expected
+    with machine.autocast(CPU):
         product = torch.ones(4, 4) @ torch.ones(4, 4)
     assert product.dtype == getattr(torch, expected)
 
@@ -773,7 +775,7 @@ def test_bfloat16_is_used_where_the_cpu_computes_it_natively(monkeypatch, avx, a
 def test_the_precision_can_be_asked_for_and_a_misspelt_one_is_refused(monkeypatch, tmp_path):
     for asked in ("float32", "bfloat16"):
         monkeypatch.setenv("LABELNOISE_PRECISION", asked)
-        assert train.precision(CPU) == asked
+        assert machine.precision(CPU) == asked
     monkeypatch.setenv("LABELNOISE_PRECISION", "bf16")
     with pytest.raises(ValueError, match="LABELNOISE_PRECISION=bf16 is none of bfloat16, float32"):
         train_missing([run()], Ledger(tmp_path))

@@ -11,7 +11,8 @@ from labelnoise import data, models, noise, text, train
 from labelnoise.augment import NAMES, Augmentation
 from labelnoise.experiments import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL, MR_PROTOCOL, Run, noisy
 from labelnoise.seeds import generator, stream
-from labelnoise.train import State, Task
+from labelnoise.task import Task
+from labelnoise.train import State
 
 CPU = torch.device("cpu")
 CE = {"name": "CE"}
@@ -61,7 +62,7 @@ def made_up(monkeypatch):
 
 @pytest.fixture
 def float32(monkeypatch):
-    monkeypatch.setattr(train, "precision", lambda device: "float32")
+    monkeypatch.setenv("LABELNOISE_PRECISION", "float32")
 
 
 def record(of: Run, **options: object) -> dict:

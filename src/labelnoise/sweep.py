@@ -34,7 +34,8 @@ from labelnoise import data
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.locks import Lock, take
-from labelnoise.train import precision, train
+from labelnoise.machine import precision
+from labelnoise.stages import train
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the runs that another sweep is training
 
@@ -163,7 +164,7 @@ def run_side_by_side(
     the failures with reasons. Runs that another sweep is training come last."""
     keep_memory()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["labelnoise.train"])  # torch is imported once, not per run
+    context.set_forkserver_preload(["labelnoise.stages"])  # torch is imported once, not per run
     waiting, running, trained, failures = list(todo), {}, 0, []
     with Progress(todo) as progress:
         try:

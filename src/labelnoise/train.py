@@ -7,31 +7,25 @@ an epoch asks the device for a number; what is measured stays there until the ep
 code runs on a CPU and on CUDA.
 """
 
-import contextlib
-import copy
 import hashlib
 import io
 import math
 import os
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-import labelnoise
-from labelnoise import data, models, noise, text
+from labelnoise import models
 from labelnoise.augment import Augmentation
-from labelnoise.configuration import Run, build_loss, transition_matrix
+from labelnoise.configuration import Run, build_loss
+from labelnoise.machine import autocast, precision, provenance, session
 from labelnoise.seeds import generator, stream
+from labelnoise.task import Task
 
 EVAL_BATCH = 1000
-PRECISIONS = ("bfloat16", "float32")
 
 
 def train(
@@ -71,7 +65,7 @@ def train(
 
 def fit(
     run: Run,
-    task: "Task",
+    task: Task,
     state: "State",
     identity: str,
     checkpoint: Path | None = None,
@@ -91,99 +85,9 @@ def fit(
     return seconds
 
 
-@contextlib.contextmanager
-def session(device: str | None, threads: int) -> Iterator[torch.device]:
-    """The device of a training, with exact arithmetic on it and the caller's generators restored
-    afterwards."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
-    with exact_arithmetic(threads), torch.random.fork_rng(generators):
-        yield device
-
-
 def identity(run: Run, device: torch.device, threads: int) -> str:
     """What a checkpoint must share with the training that resumes it, to the bit."""
     return f"{run.key} {torch.__version__} {device} {precision(device)} {threads} threads"
-
-
-class Task:
-    """What a network learns: images as uint8 or tokens, true and given labels, all on the device.
-
-    ``shape`` is what the network needs to know of an input, ``mean`` and ``std`` are per channel.
-    """
-
-    def __init__(
-        self,
-        images: Tensor,
-        given: Tensor,
-        true: Tensor,
-        num_classes: int,
-        shape: Sequence[int],
-        mean: Sequence[float] = (),
-        std: Sequence[float] = (),
-    ):
-        check_labels(given, num_classes)
-        device = images.device
-        self.images, self.given, self.true = images, given, true
-        self.val_images, self.val_given = images[:0], given[:0]
-        self.test_images, self.test_labels = images[:0], given[:0]
-        self.num_classes, self.shape = num_classes, tuple(shape)
-        self.flips_sha256 = hashlib.sha256(given.cpu().numpy().astype("<i8").tobytes()).hexdigest()
-        self.noise_rate = 100 * float((given != true).cpu().numpy().mean())
-        self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
-        self.std = torch.tensor(std, device=device).view(1, -1, 1, 1)
-
-    @classmethod
-    def of(cls, run: Run, device: torch.device) -> "Task":
-        """The task that ``run`` asks for: its data, its noise, its split."""
-        info = data.INFO[run.dataset]
-        load = text.load if run.dataset in text.DATASETS else data.load
-        images, true = load(run.dataset, "train")
-        shape = info.shape or (int(images.max()) + 1,)
-        images, true = images[: run.subset], true[: run.subset]
-        given = given_labels(run, images, true)
-        arrays = (torch.from_numpy(array).to(device) for array in (images, given, true))
-        task = cls(*arrays, info.num_classes, shape, info.mean, info.std)
-        task.test_images, task.test_labels = (
-            torch.from_numpy(array).to(device) for array in load(run.dataset, "test")
-        )
-        task.split(run.val_fraction, run.seed)
-        return task
-
-    def split(self, val_fraction: float, seed: int) -> None:
-        """Holds out a share of the training samples, with their given labels, for validation."""
-        order = torch.randperm(len(self.given), generator=generator(seed, "split"))
-        held_out = round(val_fraction * len(order))
-        if len(order) - held_out < 2:
-            raise ValueError(
-                f"val_fraction={val_fraction} leaves {len(order) - held_out} "
-                "samples to train on; lower it or use more data"
-            )
-        if val_fraction and not held_out:
-            raise ValueError(
-                f"val_fraction={val_fraction} holds out none of {len(order)} samples; raise it"
-            )
-        val, kept = order[:held_out].sort().values, order[held_out:].sort().values
-        if held_out:
-            self.val_images, self.val_given = self.images[val], self.given[val]
-            self.images, self.given, self.true = (
-                t[kept.to(t.device)] for t in (self.images, self.given, self.true)
-            )
-
-    def only(self, index: Tensor) -> "Task":
-        """The same task with none but these of its training samples."""
-        part = copy.copy(self)
-        part.images, part.given, part.true = (
-            t[index] for t in (self.images, self.given, self.true)
-        )
-        return part
-
-    def batch(self, images: Tensor) -> Tensor:
-        """uint8 ``[B, C, H, W]`` to standardised float32, channels last; tokens as they are."""
-        if images.dim() == 2:
-            return images
-        x = (images.float() / 255 - self.mean) / self.std
-        return x.contiguous(memory_format=torch.channels_last)
 
 
 class State:
@@ -363,62 +267,6 @@ def summarise(curves: dict, noise_rate: float, diverged_at: int | None) -> dict:
     }
 
 
-def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The labels that the network is given, int64 ``[N]``: the true ones after the run's noise."""
-    setting = run.noise
-    if setting["kind"] == "human":
-        return data.load("cifar10n")[setting["set"]][: len(true)]
-    if setting["kind"] == "instance":
-        K = data.INFO[run.dataset].num_classes
-        rows = noise.instance_rows(images, true, K, setting["rate"], run.seed)
-        return noise.corrupt_rows(true, rows, run.seed)[0]
-    T = transition_matrix(run.dataset, setting)
-    return noise.corrupt(true, T, run.seed, exact=setting.get("exact", False))[0]
-
-
-def check_labels(labels: Tensor, num_classes: int) -> None:
-    """Once before training, so that no loss has to look at the values of its targets."""
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        raise ValueError(f"labels must lie in 0..{num_classes - 1}, got {low}..{high}")
-
-
-# ------------------------------------------------------------------------- device and numbers
-
-
-def precision(device: torch.device) -> str:
-    """``$LABELNOISE_PRECISION`` if it is set; otherwise bfloat16 where the hardware computes it
-    natively, and float32 elsewhere. ``ValueError`` for any other word."""
-    if asked := os.environ.get("LABELNOISE_PRECISION"):
-        if asked not in PRECISIONS:
-            raise ValueError(f"LABELNOISE_PRECISION={asked} is none of {', '.join(PRECISIONS)}")
-        return asked
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if native else "float32"
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=precision(device) == "bfloat16"
-    )
-
-
-@contextlib.contextmanager
-def exact_arithmetic(threads: int) -> Iterator[None]:
-    """Fixed thread count and deterministic kernels inside, the caller's settings after."""
-    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = True
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.backends.cudnn.deterministic = before[1]
-
-
 def number(value: Tensor) -> float | None:
     """A finite float, or None: JSON has no NaN."""
     value = float(value)
@@ -430,41 +278,3 @@ def percent(hits: Tensor, among: Tensor) -> float | None:
     Counted in integers, so that the number is exact."""
     total = int(among.sum())
     return 100 * int((hits & among).sum()) / total if total else None
-
-
-def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: float) -> dict:
-    """Where a record comes from: everything that the config leaves out."""
-    return {
-        "version": labelnoise.__version__,
-        "commit": commit(),
-        "flips_sha256": flips_sha256,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": device_name(device),
-        "threads": threads,
-        "precision": precision(device),
-        "seconds": round(seconds, 1),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def commit() -> str | None:
-    """The commit of the package, with ``+changes`` if its source differs; None outside git."""
-    here = Path(labelnoise.__file__).parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True)
-        return done.stdout.strip()
-
-    head = git("rev-parse", "HEAD")
-    return (head + ("+changes" if git("status", "--porcelain", here) else "")) if head else None
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

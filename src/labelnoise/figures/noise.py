@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from labelnoise import noise, transition
 from labelnoise.figures import DASHES
 from labelnoise.sweep import Outcome
-from labelnoise.train import given_labels
+from labelnoise.task import given_labels
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 

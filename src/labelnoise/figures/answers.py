@@ -1,0 +1,164 @@
+"""Pictures and tables of the question "30 % of my labels are wrong" (notebook 06)."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from labelnoise import estimate, stats
+from labelnoise.configuration import transition_matrix
+from labelnoise.sweep import Outcome
+from labelnoise.tables import MISSING, by_label, number, spread
+
+NOISES = {
+    "symmetric 30 %, may keep the true class": lambda n: n.get("keep_true"),
+    "symmetric 30 %": lambda n: n["kind"] == "symmetric" and not n["keep_true"],
+    "asymmetric 30 %": lambda n: n["kind"] == "asymmetric",
+}
+KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names of its losses
+    "the loss": ("#0072B2", ("CE", "ClippedCE", "GCE", "NCE+RCE", "AGCE", "CLL")),
+    "the model of the noise": ("#D55E00", ("Mixture", "Forward", "Backward")),
+    "the labels": ("#009E73", ("LabelSmoothing", "Bootstrap")),
+    "the data": ("#CC79A7", ()),
+}
+
+
+def kind(outcome: Outcome) -> str:
+    """What the answer changes: the loss, the model, the labels or the data."""
+    if outcome.run.method:
+        return "the data"
+    return next(k for k, (_, names) in KINDS.items() if outcome.run.loss["name"] in names)
+
+
+def by_noise(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of each of the three noises, in the order of ``NOISES``."""
+    return {name: [o for o in outcomes if is_of(o.run.noise)] for name, is_of in NOISES.items()}
+
+
+def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
+    """Label -> last-epoch accuracy minus CE's, paired by seed, for outcomes of one noise."""
+    groups = by_label([o for o in outcomes if o.last is not None])
+    ce = stats.by_seed(groups.pop("CE"))
+    return {label: stats.paired(stats.by_seed(group), ce) for label, group in groups.items()}
+
+
+def verdict(gain: stats.Summary) -> str:
+    """The rule above ``experiments.thirty_percent``."""
+    if gain.half_width is None:
+        return "one seed"
+    return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
+
+
+def answers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """One row an answer; for each noise the last epoch (mean ± sd, percent), and what it is worth
+    against CE at the same seeds, with the verdict."""
+    columns = {}
+    for name, group in by_noise(outcomes).items():
+        found = by_label(group)
+        columns[name, "last epoch"] = {
+            label: spread([o.last for o in each if o.last is not None])
+            for label, each in found.items()
+        }
+        columns[name, "against CE"] = (
+            {label: f"{gain.mean:+.2f} ({verdict(gain)})" for label, gain in gains(group).items()}
+            if "CE" in found
+            else {}
+        )
+    order = list(by_label(outcomes))
+    table = pd.DataFrame({key: pd.Series(cells) for key, cells in columns.items()})
+    return table.reindex(order).fillna(MISSING).rename_axis("answer")
+
+
+def answers(outcomes: Sequence[Outcome]) -> Figure:
+    """Last-epoch accuracy of every answer, a panel a noise: mean and 95 % t interval over seeds
+    (dot), each seed (bar), best epoch (ring); the vertical line is CE."""
+    panels = by_noise(outcomes)
+    order = list(by_label(outcomes))
+    figure, axes = plt.subplots(1, 3, figsize=(13, 0.33 * len(order) + 1.9), sharey=True)
+    for ax, (name, group) in zip(axes, panels.items(), strict=True):
+        for label, each in by_label(group).items():
+            row, tone = order.index(label), KINDS[kind(each[0])][0]
+            last = [o.last for o in each if o.last is not None]
+            s = stats.summarise(last)
+            ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
+            ax.plot(last, [row] * len(last), "|", ms=9, mew=1.2, color=tone)
+            best = np.mean([o.record["result"]["best"] for o in each])
+            ax.plot(best, row, "o", ms=8, mfc="none", mec=tone, mew=1.2)
+            if label == "CE":
+                ax.axvline(s.mean, color="0.4", ls="--", lw=1)
+        ax.set(title=name, xlabel="clean test accuracy (%)")
+        ax.grid(axis="y", alpha=0.35)
+    axes[0].set_yticks(range(len(order)), order, fontsize="small")
+    axes[0].set_ylim(len(order) - 0.4, -0.6)
+    marks = [plt.Line2D([], [], marker="o", ls="", color=tone, label=f"changes {what}")
+             for what, (tone, _) in KINDS.items()]  # fmt: skip
+    marks.append(plt.Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="best epoch"))
+    marks.append(plt.Line2D([], [], ls="--", color="0.4", label="CE, last epoch"))
+    figure.legend(handles=marks, loc="outside lower center", ncols=6, fontsize="small")
+    return figure
+
+
+def rate_map(outcomes: Sequence[Outcome]) -> Figure:
+    """Last-epoch accuracy of the mixture over assumed x true noise rate, a number a cell."""
+    cells = pd.DataFrame(
+        [
+            {
+                "true": o.run.noise["rate"],
+                "assumed": o.run.loss["parameters"]["rate"],
+                "last": o.last,
+            }
+            for o in outcomes
+        ]
+    ).pivot_table(index="assumed", columns="true", values="last")
+    figure, ax = plt.subplots(figsize=(7, 5.2))
+    image = ax.imshow(cells, cmap="viridis", origin="lower", vmin=50, vmax=100, aspect="auto")
+    for (i, j), value in np.ndenumerate(cells.to_numpy()):
+        bold = "bold" if cells.index[i] == cells.columns[j] else "normal"
+        ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontweight=bold,
+                color="white" if value < 80 else "black")  # fmt: skip
+    ax.set_xticks(range(cells.shape[1]), [f"{100 * r:g}" for r in cells.columns])
+    ax.set_yticks(range(cells.shape[0]), [f"{100 * r:g}" for r in cells.index])
+    ax.set(xlabel="true rate (% of labels drawn anew)", ylabel="assumed rate (%)")
+    ax.grid(visible=False)
+    figure.colorbar(image, label="last-epoch test accuracy (%)", extend="min")
+    return figure
+
+
+def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """How far the estimated matrices lie from the true one (mean total variation of the rows, in
+    percent), by noise and estimator, mean ± sd over seeds."""
+    columns = {
+        name: {
+            label: spread([100 * estimation_error(o) for o in each])
+            for label, each in by_label([o for o in group if o.run.estimates]).items()
+        }
+        for name, group in by_noise(outcomes).items()
+    }
+    return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
+
+
+def estimation_error(outcome: Outcome) -> float:
+    """``estimate.error`` of the matrix that the run estimated, in [0, 1]."""
+    T = transition_matrix(outcome.run.dataset, outcome.run.noise)
+    return estimate.error(outcome.record["result"]["T"], T)
+
+
+def first_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Both stages of the answers that train more than once: last epoch of the first training (the
+    mean of its folds) and of the second, percent."""
+    rows = [
+        {
+            "answer": o.run.label,
+            "noise": name,
+            "seed": o.run.seed,
+            "first training": number(o.record["result"]["first"]["last"]),
+            "second training": number(o.last),
+        }
+        for name, group in by_noise(outcomes).items()
+        for o in group
+        if "first" in o.record["result"]
+    ]
+    columns = ["answer", "noise", "seed", "first training", "second training"]
+    return pd.DataFrame(rows, columns=columns).set_index(["answer", "noise", "seed"])

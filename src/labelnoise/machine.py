@@ -1,0 +1,96 @@
+"""The machine that computes a run: its device, its precision, and what a record says of it."""
+
+import contextlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+import labelnoise
+
+PRECISIONS = ("bfloat16", "float32")
+
+
+@contextlib.contextmanager
+def session(device: str | None, threads: int) -> Iterator[torch.device]:
+    """The device of a training, with exact arithmetic on it and the caller's generators restored
+    afterwards."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
+    with exact_arithmetic(threads), torch.random.fork_rng(generators):
+        yield device
+
+
+def precision(device: torch.device) -> str:
+    """``$LABELNOISE_PRECISION`` if it is set; otherwise bfloat16 where the hardware computes it
+    natively, and float32 elsewhere. ``ValueError`` for any other word."""
+    if asked := os.environ.get("LABELNOISE_PRECISION"):
+        if asked not in PRECISIONS:
+            raise ValueError(f"LABELNOISE_PRECISION={asked} is none of {', '.join(PRECISIONS)}")
+        return asked
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if native else "float32"
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=precision(device) == "bfloat16"
+    )
+
+
+@contextlib.contextmanager
+def exact_arithmetic(threads: int) -> Iterator[None]:
+    """Fixed thread count and deterministic kernels inside, the caller's settings after."""
+    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.deterministic = before[1]
+
+
+def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: float) -> dict:
+    """Where a record comes from: everything that the config leaves out."""
+    return {
+        "version": labelnoise.__version__,
+        "commit": commit(),
+        "flips_sha256": flips_sha256,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": device_name(device),
+        "threads": threads,
+        "precision": precision(device),
+        "seconds": round(seconds, 1),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str | None:
+    """The commit of the package, with ``+changes`` if its source differs; None outside git."""
+    here = Path(labelnoise.__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    return (head + ("+changes" if git("status", "--porcelain", here) else "")) if head else None
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
