@@ -290,7 +290,8 @@ LAYERS = [
     "seeds", "noise", "transition", "losses", "theory",
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "text", "augment", "models", "configuration", "experiments", "train", "ledger", "locks",
-    "sweep", "stats", "tables", "figures", "claims", "report", "reproduce", "audit",
+    "progress", "workers", "sweep", "stats", "tables", "figures", "claims", "report", "reproduce",
+    "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 

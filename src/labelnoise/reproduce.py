@@ -23,8 +23,9 @@ from papermill.exceptions import PapermillExecutionError
 from labelnoise import data, experiments, report
 from labelnoise.experiments import Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError, write_atomically
-from labelnoise.sweep import SweepError, available_cores, missing, train_missing
+from labelnoise.sweep import SweepError, missing, train_missing
 from labelnoise.train import precision
+from labelnoise.workers import available_cores
 
 NOTEBOOKS = ROOT / "notebooks"
 
