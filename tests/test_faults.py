@@ -291,7 +291,7 @@ HURT = """
     import json, os, resource, signal, struct, sys
     from pathlib import Path
     import torch
-    from labelnoise import models, sweep
+    from labelnoise import models, sweep, workers
     from labelnoise.experiments import Run
     from labelnoise.ledger import Ledger
 
@@ -313,11 +313,11 @@ HURT = """
 
     models.build, pipe = hurt, []  # in each worker, too: it imports this file
 
-    def work(run, checkpoint, sender, lock, sound=sweep.work):
+    def work(run, checkpoint, sender, lock, sound=workers.work):
         pipe.append(sender.fileno())
         sound(run, checkpoint, sender, lock)
 
-    sweep.work = work
+    workers.work = work
     if __name__ == "__main__":
         runs = [Run(**config) for config in json.loads(sys.argv[2])]
         print(sweep.train_missing(runs, Ledger(Path(sys.argv[1])), workers=2))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import experiments, sweep
+from labelnoise import data, experiments, sweep, workers
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger, RecordError
 from labelnoise.sweep import SweepError, missing, train_missing
@@ -299,10 +299,10 @@ def test_a_ledger_that_cannot_be_written_is_an_error_before_training(tmp_path, n
 
 def test_a_missing_data_set_is_an_error_before_training(here, monkeypatch, no_training):
     def gone(name: str, split: str) -> None:
-        raise sweep.data.DataError(f"{name} is nowhere")
+        raise data.DataError(f"{name} is nowhere")
 
-    monkeypatch.setattr(sweep.data, "load", gone)
-    with pytest.raises(sweep.data.DataError, match="digits is nowhere"):
+    monkeypatch.setattr(data, "load", gone)
+    with pytest.raises(data.DataError, match="digits is nowhere"):
         train_missing(SHORT, here)
 
 
@@ -367,6 +367,6 @@ def test_the_command_line_refuses_an_unknown_grid(capsys):
 
 
 def test_no_more_cores_are_used_than_allowed(monkeypatch):
-    assert 1 <= sweep.available_cores() <= os.cpu_count()
+    assert 1 <= workers.available_cores() <= os.cpu_count()
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
-    assert sweep.available_cores() == 3
+    assert workers.available_cores() == 3

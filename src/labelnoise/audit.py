@@ -33,8 +33,9 @@ import torch
 from labelnoise import data
 from labelnoise.configuration import Run
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError, digest, read
+from labelnoise.progress import describe
 from labelnoise.stats import prediction_interval
-from labelnoise.sweep import SweepError, describe, train_missing
+from labelnoise.sweep import SweepError, train_missing
 from labelnoise.train import summarise
 
 MINUTES = 12.0  # what a CPU may take for a run

@@ -24,7 +24,8 @@ from labelnoise import data, experiments, report
 from labelnoise.experiments import Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError, write_atomically
 from labelnoise.machine import precision
-from labelnoise.sweep import SweepError, available_cores, missing, train_missing
+from labelnoise.sweep import SweepError, missing, train_missing
+from labelnoise.workers import available_cores
 
 NOTEBOOKS = ROOT / "notebooks"
 
