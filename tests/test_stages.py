@@ -1,0 +1,262 @@
+"""Runs that train more than once: what each training sees, and resumption to the bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from labelnoise import confident, estimate, stages, train
+from labelnoise.configuration import Run, loss_setting, method, noisy, published, transition_matrix
+from labelnoise.experiments import MNIST_PROTOCOL
+from labelnoise.ledger import Ledger, RecordError
+from labelnoise.sweep import train_missing
+from labelnoise.task import Task
+
+pytestmark = pytest.mark.usefixtures("workers_start_quickly")
+
+CE = {"name": "CE"}
+NOISE = noisy("symmetric", 0.3)
+FORWARD = {"name": "Forward", "parameters": {"T": NOISE}}
+ANCHORS = {"name": "Forward", "parameters": {"T": {"estimated": "anchors"}}}
+JOINT = {"name": "Forward", "parameters": {"T": {"estimated": "confident_joint", "folds": 3}}}
+
+
+def run(loss: dict = CE, **changes) -> Run:
+    setting = {"protocol": {**MNIST_PROTOCOL, "epochs": 4, "lr": 0.05}, **changes}
+    return Run("digits", NOISE, loss, "mlp", **setting)
+
+
+VARIANTS = {
+    "anchors": run(ANCHORS),
+    "confident joint": run(JOINT),
+    "cross-validation": run(method={"name": "cross_validation", "folds": 3}),
+    "pruned": run(method={"name": "pruned", "folds": 3}),
+}
+TRAININGS = {"anchors": 2, "confident joint": 4, "cross-validation": 3, "pruned": 4}
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, dict]:
+    return {name: stages.train(of, device="cpu") for name, of in VARIANTS.items()}
+
+
+# ------------------------------------------------------------------------------ what is asked
+
+
+def test_a_run_without_a_method_keeps_the_config_that_it_had():
+    assert "method" not in run().config
+    assert run(method=method("pruned")).config["method"] == {
+        "name": "pruned", "folds": 5, "filter": "prune_by_noise_rate"
+    }  # fmt: skip
+
+
+def test_a_config_makes_the_same_run_again():
+    for of in VARIANTS.values():
+        again = Run(**of.config)
+        assert (again, again.key) == (of, of.key)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_epoch_of_every_training_is_counted(name):
+    assert VARIANTS[name].trainings == TRAININGS[name]
+    counted = []
+    stages.train(VARIANTS[name], device="cpu", on_epoch=counted.append)
+    assert counted == list(range(1, 4 * TRAININGS[name] + 1))
+    assert VARIANTS[name].epochs == len(counted)
+
+
+@pytest.mark.parametrize(
+    ("made", "label"),
+    [
+        (run(FORWARD), "Forward(true T)"),
+        (run({"name": "Forward", "parameters": {"T": noisy("symmetric", 0.2)}}),
+         "Forward(T symmetric 0.2)"),
+        (VARIANTS["anchors"], "Forward(T from anchors)"),
+        (VARIANTS["pruned"], "CE, pruned (filter prune_by_noise_rate)"),
+        (VARIANTS["cross-validation"], "CE, cross validation (folds 3)"),
+    ],
+)  # fmt: skip
+def test_labels_tell_what_was_done(made, label):
+    assert made.label == label
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": {"name": "vote"}}, "method 'vote' is unknown; known: cross_validation, pruned"),
+        ({"method": {"name": "pruned", "filter": "best"}}, "filter 'best' is unknown"),
+        ({"method": {"name": "cross_validation", "folds": 1}}, "folds=1 must be an integer of at"),
+        ({"method": {"name": "cross_validation", "filter": "both"}}, "no option .'filter'."),
+        ({"method": {"name": "pruned"}, "val_fraction": 0.1}, "val_fraction=0.1 goes with a sin"),
+        ({"method": {"name": "pruned"}, "loss": ANCHORS}, "two methods in one run"),
+        ({"loss": {"name": "Forward"}}, "Forward takes one parameter, T"),
+        ({"loss": {"name": "Forward", "parameters": {"T": [[1.0]]}}}, "takes one parameter, T"),
+        ({"loss": {"name": "Forward", "parameters": {"T": {"estimated": "guess"}}}},
+         "estimate of T 'guess' is unknown; known: anchors, confident_joint"),
+        ({"loss": {"name": "Forward", "parameters": {"T": noisy("instance", 0.3)}}}, "no matrix"),
+        ({"loss": {"name": "Forward", "parameters": {"T": noisy("dmi", 0.3)}}}, "2 classes"),
+        ({"loss": {"name": "Backward", "parameters": {"T": noisy("symmetric", 0.9)}}}, "singular"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_refused_before_any_training(changes, message):
+    with pytest.raises(ValueError, match=message):
+        run(**changes)
+
+
+# --------------------------------------------------------------------------- what is trained
+
+
+def test_a_fold_is_predicted_by_a_network_that_never_saw_it(monkeypatch, records):
+    seen, predicted = [], []
+    original = stages.Stages.probabilities
+
+    def watch(self, state, images):
+        predicted.append(images)
+        return original(self, state, images)
+
+    monkeypatch.setattr(stages.Stages, "probabilities", watch)
+    fit = stages.fit
+    monkeypatch.setattr(
+        stages, "fit", lambda r, task, *a: seen.append(task.images) or fit(r, task, *a)
+    )
+    made = stages.train(VARIANTS["cross-validation"], device="cpu")
+    everything = Task.of(run(), torch.device("cpu")).images
+    for trained, held_out in zip(seen, predicted, strict=True):
+        both = torch.cat([trained, held_out]).flatten(1).tolist()
+        assert sorted(both) == sorted(everything.flatten(1).tolist())  # each sample on one side
+    assert made["result"] == records["cross-validation"]["result"]
+
+
+def test_out_of_sample_probabilities_stand_where_their_samples_stand(records):
+    """A cross-validated network is right about most samples, whatever label it was given."""
+    task = Task.of(run(), torch.device("cpu"))
+    p = records["cross-validation"]["arrays"]["probabilities"]
+    assert p.shape == (len(task.true), 10)
+    assert p.dtype == np.float16
+    assert (p.argmax(axis=1) == task.true.numpy()).mean() > 0.8
+
+
+def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
+    result = records["anchors"]["result"]
+    T = np.array(result["T"])
+    of = replace(VARIANTS["anchors"], loss=published("mnist", "CE"))
+    first = train.train(of, device="cpu")
+    assert first["curves"] == records["anchors"]["curves"]["first"]
+    assert first["result"] == result["first"]
+    assert T.sum(axis=1) == pytest.approx(np.ones(10))
+    assert estimate.error(T, transition_matrix("digits", NOISE)) < 0.3
+    assert result["last"] != result["first"]["last"]
+
+
+def test_pruning_removes_what_the_filter_suspects_and_trains_on_the_rest(records, monkeypatch):
+    sizes = []
+    fit = stages.fit
+    monkeypatch.setattr(
+        stages, "fit", lambda r, task, *a: sizes.append(len(task.given)) or fit(r, task, *a)
+    )
+    stages.train(VARIANTS["pruned"], device="cpu")
+    removed = records["pruned"]["result"]["pruned"]
+    assert sizes[-1] == 1442 - removed["removed"]
+    assert removed["wrong"] > 0.7 * removed["removed"] > 0
+
+
+def test_noise_rate_and_flips_are_those_of_all_labels(records):
+    whole = train.train(run(), device="cpu")
+    for made in records.values():
+        assert made["provenance"]["flips_sha256"] == whole["provenance"]["flips_sha256"]
+        assert made["result"]["noise_rate"] == whole["result"]["noise_rate"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_run_killed_in_any_training_resumes_to_the_bit(name, records, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    for stop in range(3, 4 * TRAININGS[name], 5):
+
+        def interrupt(epoch, stop=stop):
+            if epoch == stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            stages.train(VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
+    epochs = []
+    made = stages.train(VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=epochs.append)
+    assert len(epochs) < 8
+    for part in ("config", "result", "curves"):
+        assert made[part] == records[name][part]
+
+
+def test_a_first_training_that_diverges_stops_the_run():
+    of = run(ANCHORS, protocol={**MNIST_PROTOCOL, "lr": 1e6, "epochs": 3, "momentum": 0.99})
+    of = replace(of, protocol={k: v for k, v in of.protocol.items() if k != "clip_norm"})
+    with pytest.raises(
+        RuntimeError, match=r"training 1 of 2 diverged at epoch .*lower the learning"
+    ):
+        stages.train(of, device="cpu")
+
+
+# ----------------------------------------------------------------------------------- records
+
+
+def test_arrays_lie_beside_the_record_and_are_checked(here):
+    of = VARIANTS["cross-validation"]
+    assert train_missing([of], here) == 1
+    stored = here.arrays(of)["probabilities"]
+    assert stored.dtype == np.float16
+    assert here.find(of)["result"]["detection"]["average_precision"] > 80
+    assert list((here.directory / ".checkpoints").glob("*.pt")) == []
+    path = here.path(of).with_suffix(".npz")
+    np.savez_compressed(path, probabilities=stored + np.float16(0.1))
+    with pytest.raises(RecordError, match=r"arrays .* are damaged or belong to another run"):
+        here.arrays(of)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RecordError, match="are damaged"):
+        here.arrays(of)
+    path.unlink()
+    assert here.arrays(of) is None
+
+
+def test_arrays_of_a_run_that_has_none(here):
+    assert here.arrays(run()) is None
+
+
+def test_the_ledger_and_the_workers_agree_to_the_bit(here, records):
+    train_missing([VARIANTS["pruned"]], here)
+    made = Ledger(here.directory).find(VARIANTS["pruned"])
+    assert made["result"] == records["pruned"]["result"]
+
+
+# ---------------------------------------------------------------------------------- detection
+
+
+def test_detection_counts_what_it_says():
+    labels = np.array([0, 1, 0, 1, 0, 1] * 20)
+    wrong = np.zeros(120, dtype=bool)
+    wrong[:30] = True
+    p = np.where(wrong, 0.1, 0.9) + np.linspace(0, 0.05, 120)
+    p[0] = 0.99  # one wrong label that looks right: the last of the ranking
+    probabilities = np.stack([np.where(labels == 0, p, 1 - p), np.where(labels == 1, p, 1 - p)], 1)
+    found = confident.detection(labels, probabilities, wrong)
+    assert found["average_precision"] == pytest.approx(100 * (29 + 30 / 120) / 30)
+    assert found["found"] == 30
+    assert confident.ranked(labels, probabilities)[:29].tolist() == list(range(1, 30))
+    filters = found["filters"]["confident_learning"]
+    assert filters == {"flagged": 29, "precision": 100.0, "recall": pytest.approx(2900 / 30)}
+
+
+def test_detection_needs_probabilities_and_matching_labels():
+    labels = np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="probs must lie"):
+        confident.ranked(labels, np.full((4, 2), np.nan))
+    with pytest.raises(ValueError, match="one for each of the 3 rows"):
+        confident.ranked(labels, np.full((3, 2), 0.5))
+    with pytest.raises(ValueError, match="class 2 has no label"):
+        confident.ranked(labels, np.full((4, 3), 1 / 3))
+    with pytest.raises(ValueError, match="filter_by='all' is unknown"):
+        confident.suspects(labels, np.full((4, 2), 0.5), "all")
+
+
+def test_a_loss_for_a_noise_without_parameters_is_spelled_out():
+    assert loss_setting("Forward", T={"kind": "symmetric", "rate": 0.3}) == {
+        "name": "Forward", "parameters": {"T": NOISE}
+    }  # fmt: skip
