@@ -287,7 +287,7 @@ def test_ruff_is_content(command):
 # ---------------------------------------------------------------------- layers and privacy
 
 LAYERS = [
-    "seeds", "noise", "transition", "losses", "theory",
+    "seeds", "noise", "transition", "estimate", "losses", "theory",
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "text", "augment", "models", "configuration", "experiments", "machine", "task", "train",
     "estimate", "confident", "stages", "ledger", "locks", "progress", "workers", "sweep", "stats",

@@ -383,7 +383,7 @@ REFUSED = {
     "parameter": ("MAE", {"scale": 2}, r"loss MAE: .*'scale'"),
     "parameter of a sum": ("NCE+MAE", {"q": 2}, r"loss NCE\+MAE: .*'q'"),
     "parameter of clipped": ("CE+LogitClip", {"q": 2}, r"loss CE\+LogitClip: .*'q'"),
-    "loss": ("CLLL", {}, r"loss 'CLLL' is unknown; known: CE, FL, GCE.*, MixtureCLL$"),
+    "loss": ("CLLL", {}, r"loss 'CLLL' is unknown; known: CE, FL, GCE.*, MixtureCLL, .*, DMI$"),
     "case": ("ce", {}, r"loss 'ce' is unknown; known: CE"),
 }
 

@@ -31,29 +31,13 @@ class Loss(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
-            raise ValueError(
-                f"logits must be floats of shape [B, K] with K >= 2, got "
-                f"{tuple(logits.shape)} {logits.dtype}"
-            )
-        if targets.ndim != 1 or targets.dtype != torch.int64:
-            raise ValueError(
-                f"targets must be int64 class indices of shape [B], got "
-                f"{tuple(targets.shape)} {targets.dtype}"
-            )
-        if logits.shape[0] != targets.shape[0] or logits.shape[0] == 0:
-            raise ValueError(
-                f"logits and targets must share one batch of at least one sample, got "
-                f"{logits.shape[0]} and {targets.shape[0]}"
-            )
-        if logits.dtype in (torch.bfloat16, torch.float16):
-            logits = logits.float()
-        loss = self.per_sample(logits, targets)
+        loss = self.per_sample(checked(logits, targets), targets)
         return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()
 
     @property
     def name(self) -> str:
-        """The short name that the field's tables print: the key in ``LOSSES``."""
+        """The short name that the field's tables print: the key in ``LOSSES`` or
+        ``CORRECTIONS``."""
         return type(self).__name__
 
     def settings(self) -> dict:
@@ -79,6 +63,27 @@ class TargetLoss(Loss):
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_p = log_p_target(logits, targets)
         return self.of_p(log_p, -torch.expm1(log_p))
+
+
+def checked(logits: Tensor, targets: Tensor) -> Tensor:
+    """The logits of a call whose shapes and dtypes are right, in float32 if they were in half
+    precision; else ``ValueError``."""
+    if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
+        raise ValueError(
+            f"logits must be floats of shape [B, K] with K >= 2, got "
+            f"{tuple(logits.shape)} {logits.dtype}"
+        )
+    if targets.ndim != 1 or targets.dtype != torch.int64:
+        raise ValueError(
+            f"targets must be int64 class indices of shape [B], got "
+            f"{tuple(targets.shape)} {targets.dtype}"
+        )
+    if logits.shape[0] != targets.shape[0] or logits.shape[0] == 0:
+        raise ValueError(
+            f"logits and targets must share one batch of at least one sample, got "
+            f"{logits.shape[0]} and {targets.shape[0]}"
+        )
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def log_p_target(logits: Tensor, targets: Tensor) -> Tensor:

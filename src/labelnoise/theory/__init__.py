@@ -1,6 +1,8 @@
 """What can be said of a loss before any training: its formula and gradients (``formulas``,
-``gradients``), and what it promises under label noise (``robustness``)."""
+``gradients``), what it promises under label noise (``robustness``), and what to do about 30 % of
+wrong labels (``thirty_percent``)."""
 
+from labelnoise.theory import thirty_percent
 from labelnoise.theory.formulas import CLL_FORMULAS, sees_only_target
 from labelnoise.theory.gradients import (
     Check,
@@ -42,5 +44,5 @@ __all__ = [
     "class_sum_range", "cll_class_sum_range", "dL_dp", "dL_dz", "error_bound", "excess_risk",
     "excess_risk_bound", "lattice", "mae_gap", "of_every_label", "pull_at_start",
     "sees_only_target", "simplex", "steepest_in_p", "steepest_in_z", "symbolic_rest",
-    "through_softmax", "value", "weight",
+    "thirty_percent", "through_softmax", "value", "weight",
 ]  # fmt: skip

@@ -1,0 +1,260 @@
+"""Transition matrices are found in what a network predicts; what cannot be estimated is refused."""
+
+import builtins
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import estimate, noise
+
+quick = settings(deadline=None, derandomize=True, database=None, max_examples=40)
+T3 = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.1, 0.6]])
+
+
+def posteriors(K: int, N: int, seed: int, sure: float = 0.5) -> np.ndarray:
+    """Clean posteriors ``[N, K]``, of which the first K are anchors, and a share is nearly sure."""
+    draw = np.random.default_rng(seed)
+    q = draw.dirichlet(np.ones(K), size=N)
+    near = np.eye(K)[draw.integers(K, size=N)] * 0.98 + 0.02 / K
+    q = np.where(draw.random((N, 1)) < sure, near, q)
+    q[:K] = np.eye(K)
+    return q
+
+
+def matrix(K: int, seed: int) -> np.ndarray:
+    return 0.6 * np.eye(K) + 0.4 * np.random.default_rng(seed).dirichlet(np.ones(K), size=K)
+
+
+# ---------------------------------------------------------------------------------------- anchors
+
+
+@quick
+@given(st.integers(2, 10), st.integers(0, 10**6))
+def test_a_perfect_anchor_gives_its_row_exactly(K, seed):
+    """Patrini et al., theorem 3: a network that knows the noisy posterior, and a sure sample."""
+    T = matrix(K, seed)
+    T = np.maximum(T, 0.7 * np.eye(K))  # the diagonal leads its column
+    T /= T.sum(axis=1, keepdims=True)
+    found = estimate.from_anchors(posteriors(K, 200, seed) @ T, percentile=100)
+    assert found == pytest.approx(T, abs=1e-12)
+
+
+def test_a_percentile_passes_over_outliers():
+    T = noise.symmetric(10, 0.4)
+    probs = posteriors(10, 5000, seed=1) @ T
+    probs[:5] = np.eye(10)[:5]  # memorised: surer than any true anchor
+    robust, fooled = (estimate.from_anchors(probs, percentile=p) for p in (97, 100))
+    assert estimate.error(robust, T) < 0.02
+    assert estimate.error(fooled, T) > 0.15
+    assert np.array_equal(estimate.from_anchors(probs), robust)
+
+
+def public_code(probs: np.ndarray, percentile: float) -> np.ndarray:
+    """The anchors of giorgiop/loss-correction: the largest p_i below the percentile, which is taken
+    upwards."""
+    rows = []
+    for p in probs.T:
+        bound = np.percentile(p, percentile, method="higher")
+        rows.append(probs[np.where(p >= bound, 0, p).argmax()])
+    return np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+
+
+def test_the_anchors_are_those_of_public_code():
+    draw = np.random.default_rng(2)  # no two samples alike: public code leaves out ties
+    probs = draw.dirichlet(np.full(10, 0.2), size=1000) @ noise.asymmetric("mnist", 0.3)
+    assert estimate.from_anchors(probs) == pytest.approx(public_code(probs, 97), abs=1e-12)
+    largest = probs[probs.argmax(axis=0)]
+    assert estimate.from_anchors(probs, 100) == pytest.approx(largest, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("K", [2, 10, 100])
+def test_probabilities_may_be_stored_in_half_precision(dtype, K):
+    T = noise.symmetric(K, 0.3)
+    probs = (posteriors(K, 500, seed=3) @ T).astype(dtype)
+    found = estimate.from_anchors(probs, percentile=100)
+    assert found.dtype == np.float64
+    noise.check_matrix(found)
+    assert estimate.error(found, T) < 1e-3
+
+
+def test_what_is_given_is_not_changed():
+    probs = posteriors(3, 50, seed=4) @ T3
+    before = probs.copy()
+    estimate.from_anchors(probs)
+    assert np.array_equal(probs, before)
+
+
+# -------------------------------------------------------------------------------- confident joint
+
+
+def counted(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Confident learning's counts, sample by sample: [label, true], scaled to the labels there
+    are (before they are rounded to whole numbers)."""
+    K = probs.shape[1]
+    bound = [np.mean([p[k] for y, p in zip(labels, probs, strict=True) if y == k])
+             for k in range(K)]  # fmt: skip
+    C = np.zeros((K, K))
+    for y, p in zip(labels, probs, strict=True):
+        confident = [k for k in range(K) if p[k] >= bound[k]]
+        if confident:
+            C[y, max(confident, key=p.__getitem__)] += 1
+    return C / C.sum(axis=1, keepdims=True) * np.bincount(labels, minlength=K)[:, None]
+
+
+def trained(K: int, T: np.ndarray, N: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy labels, and the noisy posterior of a network that is right but not sure."""
+    q = posteriors(K, N, seed, sure=0.9)
+    draw = np.random.default_rng(seed + 1)
+    true = np.array([draw.choice(K, p=row) for row in q])
+    return noise.corrupt(true, T, seed=seed)[0], q @ T
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_confident_joint_is_counted_as_the_paper_says_and_turned_to_our_convention(seed):
+    pytest.importorskip("cleanlab", reason="needs cleanlab, of the extra `notebooks`")
+    labels, probs = trained(3, T3, 1500, seed)
+    C = counted(labels, probs)
+    found = estimate.from_confident_joint(labels, probs)
+    assert found == pytest.approx((C / C.sum(axis=0)).T, abs=3 / 500)  # cleanlab rounds the counts
+    noise.check_matrix(found)
+    assert estimate.error(found, T3) < 0.05
+    assert estimate.error(found, T3) < estimate.error(found.T / found.sum(axis=0)[:, None], T3)
+
+
+def test_cleanlabs_own_noise_matrix_is_the_transpose():
+    count = pytest.importorskip("cleanlab.count", reason="needs cleanlab, of the extra `notebooks`")
+    labels, probs = trained(4, noise.pairflip(4, 0.3), 1200, seed=5)
+    theirs = count.estimate_py_and_noise_matrices_from_probabilities(labels, probs)[1]
+    assert theirs.sum(axis=0) == pytest.approx(np.ones(4))
+    assert estimate.from_confident_joint(labels, probs) == pytest.approx(theirs.T, abs=1e-9)
+
+
+def test_labels_and_probabilities_may_be_lists_and_of_small_types():
+    pytest.importorskip("cleanlab", reason="needs cleanlab, of the extra `notebooks`")
+    labels, probs = trained(3, T3, 600, seed=6)
+    found = estimate.from_confident_joint(labels, probs)
+    assert np.array_equal(estimate.from_confident_joint(labels.tolist(), probs.tolist()), found)
+    half = estimate.from_confident_joint(labels.astype(np.uint8), probs.astype(np.float16))
+    assert estimate.error(half, found) < 0.05
+
+
+def test_without_cleanlab_the_error_names_the_remedy(monkeypatch):
+    ordinary = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("cleanlab"):
+            raise ImportError(name)
+        return ordinary(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"needs cleanlab: pip install 'labelnoise\[notebooks\]'"):
+        estimate.from_confident_joint([0, 1], np.eye(2))
+
+
+def test_a_class_that_nobody_confidently_belongs_to_has_no_row(monkeypatch):
+    count = pytest.importorskip("cleanlab.count", reason="needs cleanlab, of the extra `notebooks`")
+    C = np.array([[5, 0, 0], [4, 0, 0], [0, 0, 7]])
+    monkeypatch.setattr(count, "compute_confident_joint", lambda labels, probs: C)
+    with pytest.raises(ValueError, match=r"no sample confidently belongs to class 1: its row of T"):
+        estimate.from_confident_joint([0, 1, 2], np.eye(3))
+
+
+# ------------------------------------------------------------------------------------------ error
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.6, 1.0])
+def test_the_error_of_overlooking_noise_is_its_rate(rate):
+    for T in (noise.symmetric(10, rate), noise.pairflip(10, rate)):
+        assert estimate.error(np.eye(10), T) == pytest.approx(rate)
+
+
+@quick
+@given(st.integers(2, 8), st.integers(0, 10**6))
+def test_the_error_is_a_distance(K, seed):
+    a, b, c = (matrix(K, seed + i) for i in range(3))
+    assert estimate.error(a, a) == 0
+    assert estimate.error(a, b) == estimate.error(b, a)
+    assert 0 < estimate.error(a, b) <= estimate.error(a, c) + estimate.error(c, b) + 1e-15 <= 2
+    by_hand = sum(abs(a[i, j] - b[i, j]) for i in range(K) for j in range(K)) / (2 * K)
+    assert estimate.error(a, b) == pytest.approx(by_hand)
+
+
+# -------------------------------------------------------------------------------------- bad input
+
+P = np.array([[0.5, 0.25, 0.25]] * 4)
+Y = [0, 1, 2, 0]
+
+
+def changed(row: int, values: list[float]) -> np.ndarray:
+    p = P.copy()
+    p[row] = values
+    return p
+
+
+PROBS = {
+    "one row": (P[0], r"probs must be floats of shape \[N, K\].* got \(3,\)"),
+    "one class": (P[:, :1], r"K >= 2, got \(4, 1\)"),
+    "no sample": (P[:0], r"N >= 1 .* got \(0, 3\)"),
+    "labels": (np.eye(3, dtype=int), r"probs must be floats .* int64"),
+    "text": ([["a", "b"]], r"probs must be floats"),
+    "nan": (changed(2, [math.nan, 0.5, 0.5]), r"must lie in \[0, 1\], but row 2 ranges from nan"),
+    "infinite": (changed(1, [math.inf, 0, 0]), r"must lie in \[0, 1\], but row 1"),
+    "logits": (changed(3, [2.0, -1.0, 0.0]), r"row 3 ranges from -1\.0 to 2\.0; .*softmax"),
+    "log": (np.log(P), r"must lie in \[0, 1\], but row 0 ranges from -1.38"),
+    "sum": (changed(2, [0.5, 0.3, 0.3]), r"must sum to 1 .* row 2 sums to 1\.1; pass the softmax"),
+    "short": (changed(2, [0.5, 0.2, 0.2]), r"row 2 sums to 0\.9"),
+}
+
+
+@pytest.mark.parametrize("case", PROBS)
+def test_what_are_no_probabilities_is_refused(case):
+    probs, message = PROBS[case]
+    with pytest.raises(ValueError, match=message):
+        estimate.from_anchors(probs)
+    with pytest.raises(ValueError, match=message):
+        estimate.from_confident_joint(Y[: len(np.atleast_2d(probs))], probs)
+
+
+LABELS = {
+    "too few": (Y[:3], r"labels must be .* one for each of the 4 rows of probs, got \(3,\)"),
+    "one-hot": (np.eye(4, 3), r"labels must be integers of shape \[N\].* \(4, 3\)"),
+    "float": ([0.0, 1.0, 2.0, 0.0], r"labels must be integers .* float64"),
+    "negative": ([0, 1, 2, -1], r"labels must lie in 0\.\.2, the columns of probs, got -1\.\.2"),
+    "too large": ([0, 1, 2, 3], r"labels must lie in 0\.\.2, the columns of probs, got 0\.\.3"),
+    "class missing": ([0, 0, 2, 2], r"class 1 has no label at all.*leave out its column"),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_that_do_not_fit_are_refused(case):
+    labels, message = LABELS[case]
+    with pytest.raises(ValueError, match=message):
+        estimate.from_confident_joint(labels, P)
+
+
+@pytest.mark.parametrize("percentile", [0, -1, 101, math.nan, "97", True, None])
+def test_a_percentile_outside_its_range_is_refused(percentile):
+    with pytest.raises(ValueError, match=r"percentile=.* must be a number above 0 and at most"):
+        estimate.from_anchors(P, percentile)
+
+
+def test_a_class_that_is_never_predicted_has_no_anchor():
+    with pytest.raises(ValueError, match=r"class 2 has no anchor: .*raise percentile"):
+        estimate.from_anchors(np.array([[0.5, 0.5, 0.0]] * 4))
+
+
+@pytest.mark.parametrize(
+    ("T_hat", "T", "message"),
+    [
+        (np.eye(2), np.eye(3), r"T_hat is for 2 classes but T for 3"),
+        (T3.T, T3, r"row-stochastic"),
+        (T3, np.full((3, 3), np.nan), r"must hold probabilities"),
+    ],
+)
+def test_the_error_refuses_what_are_no_two_matrices_of_one_size(T_hat, T, message):
+    with pytest.raises(ValueError, match=message):
+        estimate.error(T_hat, T)
