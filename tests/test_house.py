@@ -290,7 +290,7 @@ LAYERS = [
     "seeds", "noise", "transition", "estimate", "losses", "theory",
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "text", "augment", "models", "configuration", "experiments", "machine", "task", "train",
-    "estimate", "confident", "stages", "ledger", "locks", "progress", "workers", "sweep", "stats",
+    "confident", "stages", "ledger", "locks", "progress", "workers", "sweep", "stats",
     "tables", "figures", "claims", "report", "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""

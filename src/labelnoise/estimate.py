@@ -129,3 +129,10 @@ def _labels(labels: ArrayLike, N: int, K: int) -> np.ndarray:
             "its column of probs, or give samples of it"
         )
     return y.astype(np.int64)
+
+
+def check(labels: ArrayLike, probs: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int64 ``[N]`` and probabilities float64 ``[N, K]``, rows summing to 1; ``ValueError``
+    for what are none, and for a class without labels."""
+    probs = _probabilities(probs)
+    return _labels(labels, *probs.shape), probs

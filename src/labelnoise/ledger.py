@@ -61,7 +61,7 @@ class Ledger:
         if record is None or not path.exists():
             return None
         try:
-            with np.load(path) as stored:
+            with np.load(io.BytesIO(path.read_bytes())) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             if fingerprints(arrays) != record["result"]["arrays"]:
                 raise ValueError("their checksums are not those of the record")
