@@ -138,9 +138,17 @@ def cll_normalised() -> list[Run]:
     ]
 
 
+def setting_of(name: str) -> dict:
+    """The loss ``name`` at its published MNIST setting or its default, CLL as chosen above.
+    ``ValueError`` lists the losses if it is none of ``LOSSES``."""
+    if name not in losses.LOSSES:
+        raise ValueError(f"loss {name!r} is unknown; known: {', '.join(losses.LOSSES)}")
+    return CLL if name == "CLL" else published("mnist", name)
+
+
 def every_loss(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
     """Every loss at its published MNIST setting (or its paper's default), with the MLP."""
-    settings = [published("mnist", name) if name != "CLL" else CLL for name in losses.LOSSES]
+    settings = [setting_of(name) for name in losses.LOSSES]
     return [_mnist(loss, seed=s, model="mlp") for s in seeds for loss in settings]
 
 
@@ -280,6 +288,13 @@ def detectors(dataset: str = "mnist", seeds: Sequence[int] = SEEDS[:3]) -> list[
     ]  # fmt: skip
 
 
+def parity(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
+    """CE and CLL under the headline protocol with both networks: what is trained a second time in
+    float32, into results/float32, to compare with bfloat16."""
+    pair = (published("mnist", "CE"), CLL)
+    return headline(seeds) + [_mnist(loss, seed=s, model="mlp") for s in seeds for loss in pair]
+
+
 def smoke() -> list[Run]:
     """Seconds: the headline in miniature, on scikit-learn's digits, so that it needs no network."""
     protocol = {**MNIST_PROTOCOL, "epochs": 2}
@@ -307,6 +322,7 @@ GRIDS = {
     "thirty_percent": thirty_percent,
     "assumed_rates": assumed_rates,
     "detectors": detectors,
+    "parity": parity,
     "smoke": smoke,
 }
 

@@ -100,7 +100,7 @@ class State:
         p = run.protocol
         model = models.build(run.model, task.shape, task.num_classes, run.seed)
         self.model = model.to(device, memory_format=torch.channels_last)
-        self.loss = (loss or build_loss(run.dataset, run.loss)).to(device)
+        self.loss = (build_loss(run.dataset, run.loss) if loss is None else loss).to(device)
         settings = {"lr": p["lr"], "weight_decay": p["weight_decay"], "fused": True}
         if p["optimizer"] == "adam":
             self.optimizer = torch.optim.Adam(self.model.parameters(), **settings)
