@@ -142,6 +142,25 @@ def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index("candidate")
 
 
+def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.DataFrame:
+    """The same runs in two precisions, a row a network and loss: last epoch (mean ± sd, percent) of
+    ``outcomes`` and of ``again``, and the difference, paired by seed, with its 95 % interval."""
+    seconds = {o.run.key: o for o in again}
+    rows = []
+    for model in dict.fromkeys(o.run.model for o in outcomes):
+        ours = [o for o in outcomes if o.run.model == model and o.run.key in seconds]
+        for label, group in by_label(ours).items():
+            pairs = [(o, seconds[o.run.key]) for o in group]
+            names = [o.record["provenance"]["precision"] for o in pairs[0]]
+            row = {"network": model, "loss": label}
+            for name, values in zip(names, zip(*pairs, strict=True), strict=True):
+                row[name] = spread([o.last for o in values])
+            differences = [b.last - a.last for a, b in pairs]
+            row |= {"difference": spread(differences), "95 % interval": interval(differences)}
+            rows.append({**row, "seeds": len(pairs)})
+    return pd.DataFrame(rows).set_index(["network", "loss"])
+
+
 def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
     """Setting -> what each reporting rule says of it: ``last epoch``, ``noisy validation`` (from
     the run that holds out 10 %), ``best epoch``."""
