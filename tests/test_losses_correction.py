@@ -569,6 +569,16 @@ def test_a_nearly_singular_joint_has_a_gradient_that_is_finite():
         assert torch.isfinite(gradient(DMI(1e-30), logits, labels)).all()
 
 
+@pytest.mark.parametrize("top", [20.0, 40.0, 60.0])
+def test_a_determinant_far_below_rounding_still_counts(top):
+    """p = (1 - a, a) and (1 - b, b): det(2 U) = b - a, here down to 1e-26."""
+    logits = torch.tensor([[top, 0.0], [top, 1.0]], dtype=torch.float64)
+    a, b = (1 / (1 + math.exp(top - shift)) for shift in (0, 1))
+    value = DMI(1e-30)(logits, torch.tensor([0, 1]))
+    assert value.item() == pytest.approx(2 * math.log(2) - math.log(b - a + 1e-30))
+    assert gradient(DMI(1e-30), logits, torch.tensor([0, 1])).abs().max() > 0.1
+
+
 # -------------------------------------------------------------------------------------- bad input
 
 Z, Y = torch.zeros(6, 3), torch.arange(6) % 3
