@@ -20,7 +20,7 @@ def from_anchors(probs: ArrayLike, percentile: float = 97.0) -> np.ndarray:
     """T ``[K, K]`` from one anchor a class: a sample that surely belongs to it has the noisy
     posterior T[i], so row i is what the network predicts for the anchor of class i.
 
-    Patrini et al., CVPR 2017 (arXiv 1609.03683), theorem 3 and equations 12 and 13. The anchor of
+    Patrini et al., CVPR 2017 (arXiv 1609.03683), theorem 3. The anchor of
     class i is the sample at the ``percentile`` of p_i, in (0, 100]: 100 is the sample with the
     largest p_i, a lower one passes over outliers. Of samples with the same p_i it is the first. The
     authors' code (giorgiop/loss-correction) takes 97, and 100 for CIFAR-100, where a class is but
