@@ -3,15 +3,17 @@
 .DELETE_ON_ERROR:
 .PHONY: help env data reproduce test audit bench publish clean
 
-PYTHON  ?= python3
-DATA    ?= mnist
-PROFILE ?= auto
-N       := 5
-SEED    :=
+PYTHON   ?= python3
+DATA     ?= mnist
+PROFILE  ?= auto
+EXECUTOR ?= local
+N        := 5
+SEED     :=
 
 # A .venv is current when it holds the stamp named after this lock, this pyproject and this folder.
 # (The folder counts because an editable install remembers where it was made.)
 STAMP := .venv/.made-from-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)
+RAY   := .venv/.ray-from-$(shell cksum < requirements-ray.lock | cut -d' ' -f1)
 PY    := .venv/bin/python
 
 # Conda users activate the environment of environment.yml and pass PYTHON="$(which python)". An
@@ -25,6 +27,7 @@ ifeq ($(origin PYTHON),command line)
 ifeq ($(shell $(PYTHON) -c '$(READY)' 2>/dev/null && echo ready),ready)
 PY    := $(PYTHON)
 STAMP :=
+RAY   :=
 endif
 endif
 
@@ -33,7 +36,7 @@ SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sy
   "      Name one, for example: make env PYTHON=python3.12" % (sys.executable, v[0], v[1]))
 
 help: ## this list
-	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [N=5] [PYTHON=python3]'
+	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [EXECUTOR=local] [N=5] [PYTHON=python3]'
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## .venv from requirements.lock; does nothing when it is current
@@ -55,13 +58,19 @@ $(STAMP):
 	@mv .venv/.unfinished $@
 	@echo "Done: $$($(PY) -V) in .venv"
 
+# Ray is an extra, in the same .venv: for those who train on a cluster, and for the tests of that.
+$(RAY): $(STAMP)
+	$(PY) -m pip install --disable-pip-version-check -r requirements-ray.lock
+	@rm -f .venv/.ray-from-* && touch $@
+
 data: env ## fetch and verify data sets (DATA=mnist,cifar10,...)
 	$(PY) -m labelnoise.data $(DATA)
 
-reproduce: env ## the main job: data, training, notebooks, report (PROFILE=auto)
-	$(PY) -m labelnoise.reproduce --profile $(PROFILE)
+reproduce: env $(if $(filter ray,$(EXECUTOR)),$(RAY)) ## the main job: data, training, notebooks, report (PROFILE=auto, EXECUTOR=local or ray)
+	$(PY) -m labelnoise.reproduce --profile $(PROFILE) --executor $(EXECUTOR)
 
 test: env ## every test, and every notebook against its committed outputs
+	@$(if $(RAY),$(MAKE) -s $(RAY) || echo "Without Ray the tests of the cluster are skipped.")
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import os
@@ -40,39 +41,46 @@ def uncommented(path: str) -> list[str]:
 
 # ---------------------------------------------------------------------- lock and environments
 
-LOCK = {
-    canonicalize_name((r := Requirement(line)).name): r for line in uncommented("requirements.lock")
-}
+
+def locked_by(path: str) -> dict[str, Requirement]:
+    return {canonicalize_name((r := Requirement(line)).name): r for line in uncommented(path)}
+
+
+LOCK, RAY_LOCK = locked_by("requirements.lock"), locked_by("requirements-ray.lock")
+BOTH = {**LOCK, **RAY_LOCK}
 
 
 def pinned(name: str) -> str:
-    """The one version that the lock allows."""
-    (pin,) = LOCK[canonicalize_name(name)].specifier
+    """The one version that the locks allow."""
+    (pin,) = BOTH[canonicalize_name(name)].specifier
     assert pin.operator == "=="
     assert Version(pin.version).local is None, f"{name}: a local version serves one kind of machine"
     return pin.version
 
 
-def test_every_line_of_the_lock_pins_one_version():
-    assert len(LOCK) == len(uncommented("requirements.lock")), "a package is listed twice"
-    for name in LOCK:
+def test_every_line_of_the_locks_pins_one_version():
+    lines = uncommented("requirements.lock") + uncommented("requirements-ray.lock")
+    assert len(BOTH) == len(lines), "a package is listed twice"
+    for name in BOTH:
         pinned(name)
-    assert not [name for name in LOCK if name.startswith(("nvidia", "triton", "pip", "labelnoise"))]
+    assert not [name for name in BOTH if name.startswith(("nvidia", "triton", "pip", "labelnoise"))]
 
 
-def test_the_lock_satisfies_pyproject():
-    extras = PROJECT["optional-dependencies"].values()
-    for line in itertools.chain(PROJECT["dependencies"], *extras):
+def test_the_locks_satisfy_pyproject():
+    extras = PROJECT["optional-dependencies"]
+    for line in itertools.chain(PROJECT["dependencies"], *extras.values()):
         wanted = Requirement(line)
         if wanted.name != PROJECT["name"]:
-            assert wanted.specifier.contains(pinned(wanted.name)), f"the lock has no {line}"
+            assert wanted.specifier.contains(pinned(wanted.name)), f"no lock has {line}"
+            assert (canonicalize_name(wanted.name) in LOCK) == (line not in extras["ray"]), line
     assert pinned("torch") == "2.13.0"
     assert pinned("torchvision") == "0.28.0"
 
 
 @in_venv
 def test_what_is_installed_is_what_is_locked():
-    for name, locked in LOCK.items():
+    with_ray = importlib.util.find_spec("ray") is not None
+    for name, locked in (BOTH if with_ray else LOCK).items():
         if locked.marker is None or locked.marker.evaluate():
             installed = importlib.metadata.version(name).split("+")[0]
             assert installed == pinned(name), name
@@ -90,7 +98,7 @@ def test_the_lock_is_complete_on_every_platform(python, system):
         "sys_platform": system.lower(),
         "extra": "",
     }
-    here = [n for n, r in LOCK.items() if r.marker is None or r.marker.evaluate(machine)]
+    here = [n for n, r in BOTH.items() if r.marker is None or r.marker.evaluate(machine)]
     for name in set(here) - {"torch"}:  # torch's own pins depend on its build
         try:
             requires = importlib.metadata.requires(name) or []
@@ -124,13 +132,25 @@ FAKE_PYTHON = f"""#!/bin/sh
 [ "$1" = -c ] && exec {sys.executable} -c "import sys; $PRETEND; exec(sys.argv[1])" "$2"
 echo "$*" >> calls
 [ "$*" = "-m venv .venv" ] && mkdir -p .venv/bin && cp "$0" .venv/bin/python
-case "$*" in *requirements.lock) [ -z "$KILL" ] || kill -9 $PPID ;; esac
+case "$*" in
+    *requirements.lock) [ -z "$KILL" ] || kill -9 $PPID ;;
+    *requirements-ray.lock) [ -z "$NO_RAY" ] ;;
+esac
 """
 
 
 def make(*arguments: str, folder: Path = ROOT, **environ: str) -> subprocess.CompletedProcess:
     """Run make as from a fresh shell, even when make is what runs these tests."""
-    ours = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "DATA", "PROFILE"}
+    ours = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "PYTHON",
+        "DATA",
+        "PROFILE",
+        "EXECUTOR",
+    }
     env = {k: v for k, v in os.environ.items() if k not in ours} | {"PRETEND": "pass"} | environ
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)
@@ -139,7 +159,7 @@ def make(*arguments: str, folder: Path = ROOT, **environ: str) -> subprocess.Com
 @pytest.fixture
 def clone(tmp_path):
     """A folder with what `make env` reads, and a stand-in for Python."""
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "requirements-ray.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "python").write_text(FAKE_PYTHON)
     (tmp_path / "python").chmod(0o755)
@@ -204,6 +224,29 @@ def test_env_starts_over_after_a_killed_install(clone):
 
 
 @needs_make
+def test_ray_is_installed_once_and_only_for_those_who_ask_for_it(clone):
+    asked = "-m pip install --disable-pip-version-check -r requirements-ray.lock"
+    for executor, wanted in (("local", 0), ("ray", 1), ("ray", 0)):
+        done = make("reproduce", f"EXECUTOR={executor}", "PYTHON=./python", folder=clone)
+        assert done.returncode == 0
+        *installs, last = calls(clone)
+        assert installs.count(asked) == wanted
+        assert last == f"-m labelnoise.reproduce --profile auto --executor {executor}"
+
+
+@needs_make
+@pytest.mark.parametrize("without", ["", "yes"])
+def test_the_tests_run_also_where_ray_cannot_be_installed(clone, without):
+    done = make("test", "PYTHON=./python", folder=clone, NO_RAY=without)
+    assert done.returncode == 0
+    assert ("tests of the cluster are skipped" in done.stdout) == bool(without)
+    *_, ray, data, tests = calls(clone)
+    assert ray.endswith("-r requirements-ray.lock")
+    assert data == "-m labelnoise.data mnist"
+    assert tests.startswith("-m pytest")
+
+
+@needs_make
 @pytest.mark.parametrize("version", ["(2, 7)", "(3, 10)", "(3, 14)"])
 def test_env_refuses_an_unsupported_python(clone, version):
     refused = make("env", "PYTHON=./python", folder=clone, PRETEND=f"sys.version_info = {version}")
@@ -218,7 +261,7 @@ def test_env_refuses_an_unsupported_python(clone, version):
 @needs_make
 def test_a_ready_python_named_on_the_command_line_is_used_as_it_is():
     planned = make("-n", "reproduce", "PROFILE=smoke", f"PYTHON={sys.executable}").stdout
-    assert planned == f"{sys.executable} -m labelnoise.reproduce --profile smoke\n"
+    assert planned == f"{sys.executable} -m labelnoise.reproduce --profile smoke --executor local\n"
 
 
 @in_venv
@@ -291,7 +334,7 @@ LAYERS = [
     "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "text", "augment", "models", "configuration", "experiments", "machine", "task", "train",
     "confident", "classifier", "own_data", "stages", "ledger", "locks", "progress", "workers",
-    "sweep", "stats", "tables", "figures", "claims", "report", "reproduce", "audit",
+    "cluster", "sweep", "stats", "tables", "figures", "claims", "report", "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 

@@ -86,6 +86,22 @@ def test_what_will_happen_is_said_before_it_does(capsys, tmp_path):
     assert "disk" in said
 
 
+def test_a_cluster_is_announced_and_used(capsys, tmp_path, monkeypatch):
+    asked = []
+
+    def train_missing(runs: list, here: ledger.Ledger, *, executor: str) -> int:
+        asked.append(executor)
+        raise reproduce.SweepError("no cluster here")
+
+    monkeypatch.setattr(reproduce, "REPRODUCED", tmp_path)
+    monkeypatch.setattr(reproduce, "train_missing", train_missing)
+    assert reproduce.main(["--profile", "smoke", "--executor", "ray"]) == 1
+    said = capsys.readouterr()
+    assert asked == ["ray"]
+    assert "2 runs to train on a cluster (executor ray)" in said.out
+    assert said.err == "error: no cluster here\n"
+
+
 def test_stripping_keeps_outputs_and_drops_what_depends_on_the_moment(tmp_path):
     source = notebook(tmp_path / "00_a.ipynb", "print(6 * 7)")
     reproduce.execute(source, tmp_path / "1.ipynb", {})

@@ -148,6 +148,12 @@ def test_an_unknown_profile_is_refused_before_anything(here, committed, no_train
         sweep.sweep(SHORT, "fast", here=here, committed=committed)
 
 
+def test_an_unknown_executor_is_refused_before_anything(here, no_training):
+    with pytest.raises(ValueError, match=r"executor 'slurm' is unknown; known: local, ray"):
+        train_missing(SHORT, here, executor="slurm")
+    assert not here.directory.exists()
+
+
 # --------------------------------------------------------------------------------- damaged records
 
 
@@ -358,12 +364,27 @@ def test_the_command_line_keeps_to_the_seeds_asked_for(tmp_path, no_training, ca
     assert capsys.readouterr().out == "0 runs trained, 0 were already recorded\n"
 
 
-def test_the_command_line_refuses_an_unknown_grid(capsys):
+@pytest.mark.parametrize(
+    ("wrong", "known"), [(["everything"], "headline"), (["smoke", "--executor", "slurm"], "ray")]
+)
+def test_the_command_line_names_what_it_knows(wrong, known, capsys):
     with pytest.raises(SystemExit):
-        sweep.main(["everything"])
+        sweep.main(wrong)
     said = capsys.readouterr().err
-    assert "everything" in said
-    assert "headline" in said
+    assert wrong[-1] in said
+    assert known in said
+
+
+def test_the_command_line_trains_where_it_is_told(tmp_path, monkeypatch):
+    asked = []
+
+    def train_missing(runs: list[Run], ledger: Ledger, **options: object) -> int:
+        asked.append(options)
+        return len(runs)
+
+    monkeypatch.setattr(sweep, "train_missing", train_missing)
+    sweep.main(["smoke", "--into", str(tmp_path), "--executor", "ray", "--workers", "3"])
+    assert asked == [{"workers": 3, "executor": "ray"}]
 
 
 def test_no_more_cores_are_used_than_allowed(monkeypatch):

@@ -138,6 +138,11 @@ def test_the_record_says_what_it_was_asked_and_where_it_was_made():
     json.dumps(made, allow_nan=False)
 
 
+def test_a_machine_without_git_trains_and_names_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert machine.commit() is None
+
+
 def test_losses_of_one_seed_share_the_flips_and_seeds_do_not():
     def flips(**changes: object) -> str:
         return record(run(epochs=1, **changes))["provenance"]["flips_sha256"]

@@ -79,7 +79,10 @@ def commit() -> str | None:
     here = Path(labelnoise.__file__).parent
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True)
+        try:
+            done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True)
+        except FileNotFoundError:  # git is not installed
+            return ""
         return done.stdout.strip()
 
     head = git("rev-parse", "HEAD")

@@ -24,20 +24,21 @@ from labelnoise import data, experiments, report
 from labelnoise.experiments import Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError, write_atomically
 from labelnoise.machine import precision
-from labelnoise.sweep import SweepError, missing, train_missing
+from labelnoise.sweep import EXECUTORS, SweepError, missing, train_missing
 from labelnoise.workers import available_cores
 
 NOTEBOOKS = ROOT / "notebooks"
 
 
-def reproduce(profile: str) -> Path:
-    """Runs everything for ``profile`` and returns the path of the report."""
+def reproduce(profile: str, executor: str = "local") -> Path:
+    """Runs everything for ``profile``, its training on ``executor``, and returns the path of the
+    report."""
     if profile == "auto":
         profile = "gpu" if torch.cuda.is_available() else "headline"
     runs = profile_runs(profile)
     here = Ledger(REPRODUCED / "results")
-    announce(profile, runs, here)
-    trained = train_missing(runs, here)
+    announce(profile, runs, here, executor)
+    trained = train_missing(runs, here, executor=executor)
     print(f"training: {trained} runs trained now, {len(runs) - trained} were already recorded")
     os.environ["LABELNOISE_OUT"] = str(REPRODUCED)
     for source in notebooks():
@@ -45,20 +46,27 @@ def reproduce(profile: str) -> Path:
     return report.write(profile)
 
 
-def announce(profile: str, runs: Sequence[Run], here: Ledger) -> None:
-    """Says what is about to happen, before it does."""
+def announce(profile: str, runs: Sequence[Run], here: Ledger, executor: str = "local") -> None:
+    """Says what is about to happen, before it does. What a cluster is made of, its executor says
+    once it is connected, which is before it trains."""
     todo = missing(runs, here)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    side_by_side = 1 if device.type == "cuda" else min(available_cores(), len(todo)) or 1
+    if executor == "local":
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        side_by_side = 1 if device.type == "cuda" else min(available_cores(), len(todo)) or 1
+        where = f"this machine ({device.type}, {precision(device)}, {side_by_side} side by side)"
+        time = expected_time(todo, device, side_by_side)
+    else:
+        where = f"a cluster (executor {executor})"
+        time = expected_time(todo, torch.device("cpu"), 1)
+        time = f"{time}, one core alone; the nodes share it" if todo else time
     free = shutil.disk_usage(ROOT).free / 1e9
     print(
-        f"profile {profile}: {len(runs)} runs to train on this machine ({device.type}, "
-        f"{precision(device)}, {side_by_side} side by side), {len(runs) - len(todo)} of them "
+        f"profile {profile}: {len(runs)} runs to train on {where}, {len(runs) - len(todo)} of them "
         "already recorded here; everything else is replayed from results/"
     )
     print(
-        f"expected time: {expected_time(todo, device, side_by_side)}, then about a minute for "
-        f"the notebooks; disk: under 100 MB for the results, {free:.0f} GB free",
+        f"expected time: {time}, then about a minute for the notebooks; disk: under 100 MB for the "
+        f"results, {free:.0f} GB free",
         flush=True,
     )
 
@@ -155,13 +163,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="labelnoise.reproduce", description=__doc__)
     parser.add_argument("--profile", default="auto",
                         help=f"auto or one of {', '.join(experiments.PROFILES)}")  # fmt: skip
+    parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where runs train")
     parser.add_argument("--publish", action="store_true", help="refresh the committed notebooks")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.publish:
             publish()
         else:
-            print(f"report: {reproduce(chosen.profile)}")
+            print(f"report: {reproduce(chosen.profile, chosen.executor)}")
     except (ValueError, data.DataError, RecordError, SweepError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -5,9 +5,9 @@ the profile are trained on this machine (once: they are kept in ``reproduced/res
 are replayed from the committed ``results``. A run that neither ledger has is left out, and the
 tables name it as missing.
 
-A sweep that is killed costs at most one epoch of each run that was training: the next one resumes
-from their checkpoints. Sweeps that share a ledger share the work: each run is trained by one of
-them, and the others pick up its record.
+A sweep that is killed costs at most one epoch of each run that was training here: the next one
+resumes from their checkpoints. Sweeps that share a ledger share the work: each run is trained by
+one of them, and the others pick up its record.
 """
 
 import argparse
@@ -21,12 +21,16 @@ from pathlib import Path
 
 import torch
 
+from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.locks import Lock, take
 from labelnoise.machine import precision
 from labelnoise.progress import Progress
 from labelnoise.workers import Workers
+
+EXECUTORS = {"local": Workers, "ray": Cluster}
+"""Where runs train: in processes of this machine, or on the nodes of a Ray cluster."""
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the runs that another sweep is training
 
@@ -90,12 +94,19 @@ def missing(runs: Sequence[Run], ledger: Ledger) -> list[Run]:
     return list(todo.values())
 
 
-def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = None) -> int:
+def train_missing(
+    runs: Sequence[Run], ledger: Ledger, *, workers: int | None = None, executor: str = "local"
+) -> int:
     """Trains what ``ledger`` lacks of ``runs`` and returns how many that were; what another sweep
     trains meanwhile is waited for and not counted.
 
+    - ``executor``: a name of ``EXECUTORS``.
+    - ``workers``: how many runs train at a time; by default the executor decides.
+
     Every other run is finished before a failure is reported.
     """
+    if executor not in EXECUTORS:
+        raise ValueError(f"executor {executor!r} is unknown; known: {', '.join(EXECUTORS)}")
     precision(torch.device("cpu"))  # a misspelt one is refused here, not by every worker
     todo = missing(runs, ledger)
     checkpoints = ledger.directory / ".checkpoints"
@@ -112,8 +123,11 @@ def train_missing(runs: Sequence[Run], ledger: Ledger, *, workers: int | None = 
             f"cannot write to {ledger.directory}: {error}; choose a place that is "
             "writable and has space"
         ) from error
-    executor = Workers(todo, workers)
-    trained, failures = run_side_by_side(todo, ledger, checkpoints, executor)
+    try:
+        place = EXECUTORS[executor](todo, workers)
+    except ClusterError as error:
+        raise SweepError(str(error)) from error
+    trained, failures = run_side_by_side(todo, ledger, checkpoints, place)
     if failures:
         reasons = "\n".join(
             f"- {run.label}, seed {run.seed} ({run.key}): {why}" for run, why in failures
@@ -148,7 +162,7 @@ def remove_leftovers(run: Run, ledger: Ledger, checkpoints: Path) -> None:
 
 
 def run_side_by_side(
-    todo: Sequence[Run], ledger: Ledger, checkpoints: Path, executor: Workers
+    todo: Sequence[Run], ledger: Ledger, checkpoints: Path, executor: Workers | Cluster
 ) -> tuple[int, list[tuple[Run, str]]]:
     """Trains ``todo``, as many at a time as ``executor`` has room for; returns how many runs it
     trained, and the failures with reasons. Runs that another sweep is training come last."""
@@ -191,7 +205,9 @@ def run_side_by_side(
     return trained, failures
 
 
-def start(run: Run, lock: Lock, ledger: Ledger, checkpoints: Path, executor: Workers) -> bool:
+def start(
+    run: Run, lock: Lock, ledger: Ledger, checkpoints: Path, executor: Workers | Cluster
+) -> bool:
     """Hands ``run`` to ``executor``; False if another sweep has recorded it, whose lock is then
     released."""
     try:
@@ -224,11 +240,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--into", type=Path, default=REPRODUCED / "results", help="ledger directory"
     )
-    parser.add_argument("--workers", type=int, help="processes side by side (default: the cores)")
+    parser.add_argument("--workers", type=int, help="runs at a time (default: all that fit)")
+    parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where they train")
     chosen = parser.parse_args(arguments)
     runs = [run for name in chosen.grids for run in GRIDS[name]()]
     runs = [run for run in runs if chosen.seeds is None or run.seed in chosen.seeds]
-    trained = train_missing(runs, Ledger(chosen.into), workers=chosen.workers)
+    trained = train_missing(
+        runs, Ledger(chosen.into), workers=chosen.workers, executor=chosen.executor
+    )
     print(f"{trained} runs trained, {len({r.key for r in runs}) - trained} were already recorded")
 
 

@@ -22,6 +22,10 @@ from labelnoise.configuration import Run
 from labelnoise.locks import Lock
 from labelnoise.stages import train
 
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""Environment of a process whose C library keeps freed memory. Handing megabytes back to the system
+after every layer, and clearing them again for the next, takes a fifth of a step of the CNN."""
+
 
 class Workers:
     """An executor: where a sweep trains. It ``start``s as many runs as there is ``room`` for,
@@ -36,7 +40,8 @@ class Workers:
             data.load(name, "train")
         self.limit = limit or (1 if torch.cuda.is_available() else available_cores())
         self.running: dict[Connection, tuple[Run, BaseProcess]] = {}
-        keep_memory()
+        for name, value in KEEP_MEMORY.items():
+            os.environ.setdefault(name, value)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["labelnoise.stages"])  # torch is imported once
 
@@ -98,7 +103,7 @@ def work(run: Run, checkpoint: Path, sender: Connection, lock: Lock) -> None:
     except BrokenPipeError:  # nobody listens any more: the sweep was killed
         sys.exit(1)
     except Exception as error:
-        sender.send(("failed", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
+        sender.send(("failed", explain(error)))
 
 
 def available_cores() -> int:
@@ -106,8 +111,6 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keep_memory() -> None:
-    """Lets the workers' C library keep freed memory. Handing megabytes back to the system after
-    every layer, and clearing them again for the next, takes a fifth of a step of the CNN."""
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+def explain(error: Exception) -> str:
+    """Why a run failed, and where in the code."""
+    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
