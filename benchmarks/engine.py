@@ -22,9 +22,9 @@ from unittest import mock
 import torch
 
 import readme
-from labelnoise.sweep import keep_memory
+from labelnoise.machine import commit, device_name, precision
 from labelnoise.torchvision_shim import import_torchvision
-from labelnoise.train import commit, device_name, precision
+from labelnoise.workers import KEEP_MEMORY
 
 HERE = Path(__file__).parent
 MEASUREMENTS = ("epoch", "sweeps", "memory", "ledger", "gpu")
@@ -58,7 +58,7 @@ def measured(name: str) -> object:
     """What ``<name>.py`` measures."""
     with mock.patch.dict(os.environ):
         if name == "epoch":  # it stands for a worker of a sweep
-            keep_memory()
+            os.environ.update(KEEP_MEMORY)
         if name != "gpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         script = [sys.executable, HERE / f"{name}.py"]

@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from labelnoise.configuration import Run
-from labelnoise.train import State, Task, autocast, evaluate, exact_arithmetic, train_epoch
+from labelnoise.machine import autocast, exact_arithmetic
+from labelnoise.task import Task
+from labelnoise.train import State, evaluate, train_epoch
 from side_by_side import CNN, MLP, in_rounds, main, say, seconds
 
 CPU = torch.device("cpu")
@@ -35,7 +37,7 @@ def measure(runs: Sequence[Run] = (CNN, MLP), rounds: int = 5) -> dict:
 
 
 def measure_network(run: Run, rounds: int) -> dict:
-    task = Task(run, CPU)
+    task = Task.of(run, CPU)
     steps = math.ceil(len(task.given) / run.protocol["batch"])
     batch = slice(run.protocol["batch"])
     x, y = task.batch(task.images[batch]), task.given[batch]

@@ -11,15 +11,9 @@ import torch
 
 from labelnoise import data, experiments
 from labelnoise.configuration import Run
-from labelnoise.train import (
-    State,
-    Task,
-    device_name,
-    evaluate,
-    exact_arithmetic,
-    precision,
-    train_epoch,
-)  # fmt: skip
+from labelnoise.machine import device_name, exact_arithmetic, precision
+from labelnoise.task import Task
+from labelnoise.train import State, evaluate, train_epoch
 from side_by_side import CNN, main, say, seconds
 
 CIFAR = replace(CNN, dataset="cifar10", model="cnn8", protocol=experiments.CIFAR10_PROTOCOL)
@@ -50,7 +44,7 @@ def measure_run(run: Run, device: torch.device, rounds: int) -> dict:
     made = {}
 
     def start() -> None:
-        made["task"] = Task(run, device)
+        made["task"] = Task.of(run, device)
         made["state"] = State(run, made["task"], device)
         epoch()
 

@@ -12,7 +12,8 @@ import torch
 
 from labelnoise import data
 from labelnoise.configuration import noisy
-from labelnoise.train import State, Task, train_epoch
+from labelnoise.task import Task
+from labelnoise.train import State, train_epoch
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 FILES = ("side_by_side", "epoch", "sweeps", "memory", "ledger", "gpu", "readme", "engine")
@@ -83,7 +84,7 @@ def test_a_stopwatch_changes_nothing_and_goes_again(bench, small):
     of, cpu = small[1], bench["epoch"].CPU
     curves = []
     for watched in (False, True):
-        task = Task(of, cpu)
+        task = Task.of(of, cpu)
         state = State(of, task, cpu)
         if watched:
             with bench["epoch"].stopwatches(task, state) as spent:
@@ -101,7 +102,7 @@ def test_a_step_on_the_fixed_batch_is_a_step_of_training(bench, small, monkeypat
     """An epoch of one batch ends with the same weights, but for the order of the samples."""
     monkeypatch.setenv("LABELNOISE_PRECISION", "float32")
     of, cpu = replace(small[1], subset=100), bench["epoch"].CPU
-    task = Task(of, cpu)
+    task = Task.of(of, cpu)
     start, ours, theirs = (State(of, task, cpu) for _ in range(3))
     train_epoch(of, task, ours)
     theirs.model.train()
