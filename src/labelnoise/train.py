@@ -25,7 +25,7 @@ from labelnoise.machine import autocast, precision, provenance, session
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task
 
-EVAL_BATCH = 1000
+EVAL_BATCH = 500  # larger ones leave the cache: slower
 
 
 def train(

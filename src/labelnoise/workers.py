@@ -43,7 +43,8 @@ class Workers:
         for name, value in KEEP_MEMORY.items():
             os.environ.setdefault(name, value)
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["labelnoise.stages"])  # torch is imported once
+        # Imported once, not by every worker: an optimiser imports torch._dynamo, 70 MB of modules.
+        self.context.set_forkserver_preload(["labelnoise.stages", "torch._dynamo"])
 
     def room(self) -> int:
         """How many runs may be out at a time."""
