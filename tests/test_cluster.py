@@ -218,6 +218,7 @@ def test_a_run_that_fails_is_named_with_its_reason_and_the_others_finish(
     assert "1 of 2 runs failed; the others are recorded" in message
     assert f"CE, seed 0 ({failing.key}): on {os.uname().nodename}: DataError: cannot" in message
     assert f"data directory {tmp_path}/file/data" in message
+    assert "Traceback" not in message
     assert is_undisturbed(SHORT[0], here)
     assert list((here.directory / ".checkpoints").iterdir()) == []
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelnoise import data, data_download, data_formats, data_sources
+from labelnoise import data, data_download, data_formats, data_sources, locks
 from labelnoise.data_download import DataError
 from labelnoise.data_sources import Source
 
@@ -500,22 +500,60 @@ def test_a_file_lands_whole_or_not_at_all(tiny, monkeypatch):
     assert sorted(renames) == sorted(tiny_files())
 
 
-def test_processes_that_fetch_at_the_same_time_do_not_disturb_each_other(tiny, monkeypatch):
+def load_four_times_at_once() -> list:
+    """The sums of the labels, or the errors."""
+    found, threads = [], []
+
+    def load() -> None:
+        try:
+            found.append(data.load("mnist")[1].sum())
+        except DataError as error:
+            found.append(error)
+
+    for _ in range(4):
+        threads.append(threading.Thread(target=load))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(timeout=30)
+    return found
+
+
+@pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock")
+@pytest.mark.parametrize("failures", [0, 1])
+def test_of_processes_that_need_the_same_data_one_fetches_and_the_others_wait(
+    failures, tiny, monkeypatch
+):
+    """Many runs start at once on a machine that has no data yet. Where the first to try gets none,
+    or is killed, the next tries for itself."""
+    asked = []
+
+    def fetch(folder: Path) -> None:
+        asked.append(folder)
+        time.sleep(0.5)  # until the others have come
+        if len(asked) <= failures:
+            raise OSError("no route")
+        write(folder, tiny_files())
+
+    monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
+    found = load_four_times_at_once()
+    assert len(asked) == failures + 1
+    failed = [error for error in found if isinstance(error, DataError)]
+    assert len(failed) == failures
+    assert [sum_ for sum_ in found if sum_ not in failed] == [3] * (4 - failures)
+    assert len(stored(tiny)) == 4, "and no lock"
+
+
+def test_without_locks_processes_that_fetch_at_once_do_not_disturb_each_other(tiny, monkeypatch):
     together = threading.Barrier(4)
 
     def fetch(folder: Path) -> None:
         together.wait(timeout=20)
         write(folder, tiny_files())
 
+    monkeypatch.setattr(locks, "fcntl", None)
     monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
-    found, threads = [], []
-    for _ in range(4):
-        threads.append(threading.Thread(target=lambda: found.append(data.load("mnist")[1].sum())))
-        threads[-1].start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert found == [3, 3, 3, 3]
-    assert len(stored(tiny)) == 4
+    assert load_four_times_at_once() == [3, 3, 3, 3]
+    assert set(stored(tiny)) >= {f"MNIST/raw/{name}" for name in tiny_files()}
 
 
 def test_an_unwritable_directory_is_named_and_no_source_is_asked(tiny, monkeypatch, tmp_path):

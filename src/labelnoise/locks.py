@@ -3,7 +3,7 @@
 The lock of a run is an empty file beside its checkpoint, locked by ``flock``: the kernel lets go of
 it when the last process that holds it is gone, however it went, so that no crash leaves a run
 locked. A sweep shares the lock with the worker that trains: a worker that outlives its killed sweep
-by an epoch still holds it.
+by an epoch still holds it. Data sets, too, are fetched by one process at a time.
 """
 
 import contextlib

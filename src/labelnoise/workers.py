@@ -113,5 +113,6 @@ def available_cores() -> int:
 
 
 def explain(error: Exception) -> str:
-    """Why a run failed, and where in the code."""
-    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
+    """Why a run failed, and where in the code, unless the data are at fault."""
+    where = "" if isinstance(error, data.DataError) else "".join(traceback.format_exception(error))
+    return f"{type(error).__name__}: {error}\n{where}"
