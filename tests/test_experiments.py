@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from labelnoise import configuration, data, experiments, losses, noise
 from labelnoise.experiments import (
@@ -420,6 +421,25 @@ def test_noisy_spells_every_option_out():
     assert {noisy(kind, 0.1)["kind"] for kind in configuration.NOISE_KINDS} == set(
         configuration.NOISE_KINDS
     )
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.9, 1.0])
+@pytest.mark.parametrize("pattern", ["independent", "dependent-a", "dependent-b"])
+def test_forward_correction_knows_the_matrices_of_the_binary_tasks(pattern, rate):
+    """A singular one (``independent`` at 1) included; a label that is never given is refused."""
+    setting = noisy("dmi", rate, pattern=pattern)
+    asked = {"dataset": "fashion_bag", "noise": setting, "model": "cnn2"}
+    loss = {"name": "Forward", "parameters": {"T": setting}}
+    if pattern != "independent" and rate == 1:
+        with pytest.raises(ValueError, match=r"column [01] of T is all zeros"):
+            run(**asked, loss=loss)
+        return
+    made = run(**asked, loss=loss)
+    assert made.label == "Forward(true T)"
+    p, labels = torch.tensor([[0.3, 0.7]] * 2), torch.tensor([0, 1])
+    costs = configuration.build_loss(made.dataset, made.loss).per_sample(p.log(), labels)
+    given = p[0] @ torch.tensor(noise.dmi(pattern, rate), dtype=torch.float32)
+    torch.testing.assert_close(costs.exp().reciprocal(), given)
 
 
 def test_every_noise_setting_finds_its_matrix():

@@ -30,7 +30,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     - ``loss``: a name of ``losses.LOSSES``, at its setting in ``experiments.setting_of``, or any
       callable (logits ``[B, K]``, targets ``[B]``) -> scalar, ``losses.Mixture(0.3)`` for example.
-    - ``model``: ``mlp``, ``cnn4``, ``cnn8`` or ``resnet34``.
+    - ``model``: ``mlp``, ``cnn2``, ``cnn4``, ``cnn8`` or ``resnet34``.
     - ``protocol``: as ``experiments.MNIST_PROTOCOL``, the default.
     - ``seed``: of initialisation, order and augmentation.
     - ``device``: ``cpu`` or ``cuda``; default CUDA where there is one.

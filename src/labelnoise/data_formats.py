@@ -154,6 +154,12 @@ def read_idx(folder: str, split: str, roots: Sequence[Path]) -> tuple[Images, La
     return images[:, np.newaxis].copy(), labels.astype(np.int64)
 
 
+def read_fashion_bag(split: str, roots: Sequence[Path]) -> tuple[Images, Labels]:
+    """The binary task of L_DMI (Xu et al. 2019) on Fashion-MNIST: bag (8) is 0, all else is 1."""
+    images, labels = read_idx("FashionMNIST", split, roots)
+    return images, (labels != 8).astype(np.int64)
+
+
 def parse_idx(raw: bytes) -> np.ndarray:
     """The array of unsigned bytes in an IDX file; read-only, it shares memory with `raw`.
 
@@ -316,6 +322,7 @@ def read_digits(split: str, roots: Sequence[Path]) -> tuple[Images, Labels]:
 READERS: dict[str, Callable[[str, Sequence[Path]], Any]] = {
     "mnist": lambda split, roots: read_idx("MNIST", split, roots),
     "fashion_mnist": lambda split, roots: read_idx("FashionMNIST", split, roots),
+    "fashion_bag": read_fashion_bag,
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,
     "digits": read_digits,

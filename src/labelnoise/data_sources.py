@@ -343,4 +343,5 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         ),
     ),
 }
+SOURCES["fashion_bag"] = SOURCES["fashion_mnist"]  # the same files
 """The sources of each data set, in the order in which they are tried."""

@@ -56,6 +56,24 @@ class CNN8(nn.Sequential):
         )  # fmt: skip
 
 
+class CNN2(nn.Sequential):
+    """The CNN of the Fashion-MNIST experiments of L_DMI: two 5x5 convolutions (16, 32) without
+    padding, each with ReLU and 2x2 max pooling, dropout of one half, and one linear layer, which
+    reads 512 numbers of a 28x28 image.
+
+    Images of at least 16x16. Pooling comes before ReLU, as in ``CNN4``.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], num_classes: int):
+        channels, height, width = image_shape(shape, least=16)
+        rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
+        super().__init__(
+            nn.Conv2d(channels, 16, 5), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Conv2d(16, 32, 5), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Flatten(), nn.Dropout(0.5), nn.Linear(32 * rows * columns, num_classes),
+        )  # fmt: skip
+
+
 class ResNet34(nn.Sequential):
     """ResNet-34 as the CIFAR-100 experiments have it: a 3x3 stem without stride or pooling, so that
     small images keep their size; then 3, 4, 6 and 3 blocks of 64, 128, 256 and 512 channels, the
@@ -131,7 +149,9 @@ class WordCNN(nn.Module):
         return self.linear(self.dropout(features.tanh()))
 
 
-MODELS = {"cnn4": CNN4, "mlp": MLP, "cnn8": CNN8, "resnet34": ResNet34, "word_cnn": WordCNN}
+MODELS = {
+    "cnn4": CNN4, "mlp": MLP, "cnn8": CNN8, "cnn2": CNN2, "resnet34": ResNet34, "word_cnn": WordCNN
+}  # fmt: skip
 FOR_TEXT = ("word_cnn",)
 
 
@@ -157,7 +177,7 @@ def build(name: str, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.
 def initialise(model: nn.Module, source: torch.Generator) -> None:
     """Kaiming-uniform (fan-in) convolutions and Xavier-uniform linear layers, as in the public
     code of APL and ALFs; biases uniform in +-1/sqrt(fan-in), which is torch's default there. The
-    word CNN has torch's defaults throughout, as in the public code of L_DMI.
+    word CNN and CNN2 have torch's defaults throughout, as in the public code of L_DMI.
 
     Every weight comes from ``source``: torch's constructors draw from the global generator, so a
     network would otherwise depend on what ran before it.
@@ -167,7 +187,7 @@ def initialise(model: nn.Module, source: torch.Generator) -> None:
             layer.weight.normal_(generator=source)
         elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(layer.weight[0].numel())
-            if isinstance(model, WordCNN):
+            if isinstance(model, WordCNN | CNN2):
                 layer.weight.uniform_(-bound, bound, generator=source)
             elif isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight, generator=source)
