@@ -84,7 +84,7 @@ def test_labels_tell_what_was_done(made, label):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": {"name": "vote"}}, "method 'vote' is unknown; known: cross_validation, pruned"),
+        ({"method": {"name": "vote"}}, "method 'vote' is unknown; known: cross_validation, prun"),
         ({"method": {"name": "pruned", "filter": "best"}}, "filter 'best' is unknown"),
         ({"method": {"name": "cross_validation", "folds": 1}}, "folds=1 must be an integer of at"),
         ({"method": {"name": "cross_validation", "filter": "both"}}, "no option .'filter'."),

@@ -19,7 +19,11 @@ PROTOCOL_KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay
 WITH_MATRIX = ("Forward", "Backward")  # losses that a transition matrix makes
 ESTIMATES = ("anchors", "confident_joint")
 FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # of cleanlab
-METHODS = {"cross_validation": {"folds": 5}, "pruned": {"folds": 5, "filter": FILTERS[0]}}
+METHODS = {
+    "cross_validation": {"folds": 5},
+    "pruned": {"folds": 5, "filter": FILTERS[0]},
+    "warm_start": {"protocol": {}},  # which has no default
+}
 REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
 
 
@@ -81,21 +85,39 @@ class Run:
 
     def _check_fit(self) -> None:
         """Text and images each have their own networks; what moves pixels is for images. A method
-        that trains more than once is one method, on the whole training set."""
+        that trains more than once is one method, on the whole training set; but a warm start
+        chooses its weights on a validation set."""
         if self.method and self.estimates:
             raise ValueError("method and an estimated T are two methods in one run; choose one")
-        if self.val_fraction and self.trainings > 1:
+        if self.warm_start and not self.val_fraction:
+            raise ValueError("warm_start chooses its weights on a noisy validation set: give "
+                             "val_fraction, the share that is held out, e.g. 1/6")  # fmt: skip
+        if self.val_fraction and self.trainings > 1 and not self.warm_start:
             raise ValueError(f"val_fraction={self.val_fraction} goes with a single training; "
                              "set it to 0 or leave the method")  # fmt: skip
+        if self.loss["name"] == "DMI":
+            self._check_dmi()
         is_text = self.dataset in text.DATASETS
         if is_text != (self.model in models.FOR_TEXT):
             reads, holds = ("images", "text") if is_text else ("text", "images")
             raise ValueError(f"model {self.model!r} reads {reads}, but {self.dataset} is {holds}")
-        if is_text and "augment" in self.protocol:
-            moves = ", ".join(self.protocol["augment"])
-            raise ValueError(f"augment={moves} is for images, but {self.dataset} is text: leave it")
+        stages = (self.protocol, self.warm_start or {})
+        if is_text and (moves := [name for p in stages for name in p.get("augment", ())]):
+            raise ValueError(f"augment={', '.join(moves)} is for images, but {self.dataset} is "
+                             "text: leave it")  # fmt: skip
         if is_text and self.noise["kind"] == "instance":
             raise ValueError(f"instance noise is drawn from pixels, but {self.dataset} is text")
+
+    def _check_dmi(self) -> None:
+        """A loss of whole batches has no gradient of one sample, and needs K samples a batch."""
+        if "gradient" in self.probe:
+            raise ValueError("probe='gradient' measures each sample's own gradient, but the loss "
+                             "DMI belongs to the whole batch: leave the probe out")  # fmt: skip
+        K = data.INFO[self.dataset].num_classes
+        for name, size in (("batch", self.protocol["batch"]), ("subset", self.subset)):
+            if size is not None and size < K:
+                raise ValueError(f"{name}={size} is too small for DMI with {K} classes, whose "
+                                 f"determinant would be 0: take many times {K}")  # fmt: skip
 
     @property
     def config(self) -> dict:
@@ -118,6 +140,8 @@ class Run:
             label = f"{self.loss['name']}(true T)"
         if self.method is None:
             return label
+        if self.warm_start:
+            return f"{label}, warm start"
         how = {"cross_validation": "folds", "pruned": "filter"}[self.method["name"]]
         return f"{label}, {self.method['name'].replace('_', ' ')} ({how} {self.method[how]})"
 
@@ -126,6 +150,12 @@ class Run:
         """How the matrix of the loss is estimated, None where it is given or there is none."""
         T = self.loss["parameters"].get("T", {})
         return T if "estimated" in T else None
+
+    @property
+    def warm_start(self) -> dict | None:
+        """The protocol of the first stage, None where the run has no such stage."""
+        method = self.method or {}
+        return method["protocol"] if method.get("name") == "warm_start" else None
 
     @property
     def trainings(self) -> int:
@@ -138,6 +168,8 @@ class Run:
     @property
     def epochs(self) -> int:
         """The epochs of all its trainings."""
+        if self.warm_start:
+            return self.warm_start["epochs"] + self.protocol["epochs"]
         return self.trainings * self.protocol["epochs"]
 
 
@@ -160,6 +192,7 @@ def loss_label(loss: dict) -> str:
         scaled = ", normalised" if settings["normalise"] else ""
         return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
     usual = published("mnist", name)["parameters"] if name in losses.PUBLISHED["mnist"] else {}
+    usual = losses.build(name).settings() if name == "DMI" else usual
     differs = [f"{k} {v:g}" if is_number(v) else f"{k} {v}"
                for k, v in settings.items() if k not in usual or v != usual[k]]  # fmt: skip
     return name + (f"({', '.join(differs)})" if differs else "")
@@ -233,6 +266,9 @@ def method(name: str, **options: object) -> dict:
       record has the mean of their curves, and the out-of-sample probabilities of every sample.
     - ``pruned``: a cross-validation, then a training on the samples whose label cleanlab's
       ``filter`` does not suspect.
+    - ``warm_start``: the two stages of L_DMI. First CE with ``protocol``, which has to be given;
+      then the run's loss with the run's protocol and a fresh optimiser, from the weights of the
+      epoch with the best accuracy on the noisy validation set (the first of equals).
     """
     _known("method", name, METHODS)
     if unknown := set(options) - set(METHODS[name]):
@@ -240,7 +276,10 @@ def method(name: str, **options: object) -> dict:
             f"method {name} has no option {sorted(unknown)}; it has {sorted(METHODS[name])}"
         )
     made = {"name": name, **METHODS[name], **options}
-    _integer("folds", made["folds"], 2)
+    if "protocol" in made:
+        made["protocol"] = _checked_protocol(made["protocol"])
+    if "folds" in made:
+        _integer("folds", made["folds"], 2)
     if "filter" in made:
         _known("filter", made["filter"], FILTERS)
     return made
@@ -270,6 +309,8 @@ def _checked_loss(dataset: str, loss: dict) -> dict:
 
 
 def _checked_protocol(protocol: dict) -> dict:
+    if not isinstance(protocol, dict):
+        raise ValueError(f"protocol={protocol!r} must be a dict like experiments.MNIST_PROTOCOL")
     needed = set(PROTOCOL_KEYS)
     if protocol.get("optimizer") == "adam":
         needed -= {"momentum"}

@@ -8,11 +8,16 @@
   find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves.
 - *pruned*: a cross-validation, then a training without the samples that cleanlab's filter suspects.
   ``result`` has ``first`` and ``pruned``: how many samples went, and how many of them were wrong.
+- *warm_start*: a network trained with CE on the noisy labels, at its best epoch on a noisy
+  validation set, is trained on with the run's loss. ``result`` has ``first``, whose ``val_chosen``
+  is where the second training starts, and ``val_loss_chosen``, the test accuracy of the epoch with
+  the lowest loss on the validation set (the first of equals); the curves have ``val_loss``.
 
 Every training of a run has its own checkpoint and draws the same initial weights and orders as a
-single training of that run would.
+single training of that run would, but for the weights of a warm start.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +56,8 @@ def train(
             made = corrected(stages)
         elif run.method["name"] == "cross_validation":
             made = cross_validated(stages)
+        elif run.warm_start:
+            made = warm_started(stages)
         else:
             made = pruned(stages)
         flips = stages.task.flips_sha256
@@ -77,11 +84,20 @@ class Stages:
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
         self.number, self.epochs, self.seconds = 0, 0, 0.0
 
-    def train(self, run: Run, task: Task, loss: nn.Module | None = None) -> State:
-        """One training, as ``run`` (the whole run or one of its stages) asks for it."""
+    def train(
+        self,
+        run: Run,
+        task: Task,
+        loss: nn.Module | None = None,
+        weights: dict[str, Tensor] | None = None,
+    ) -> State:
+        """One training, as ``run`` (the whole run or one of its stages) asks for it, from the
+        initial weights of its seed or from ``weights``, and with a fresh optimiser."""
         self.number += 1
         before = self.epochs
         state = State(run, task, self.device, loss)
+        if weights:
+            state.model.load_state_dict(weights)
         self.seconds += fit(
             run,
             task,
@@ -173,6 +189,24 @@ def pruned(stages: Stages) -> dict:
             "pruned": {"removed": int(suspect.sum()), "wrong": int((suspect & wrong).sum())},
         },
         "curves": {**state.curves, "first": first},
+    }
+
+
+def warm_started(stages: Stages) -> dict:
+    """A second training from the weights of a first one with CE, chosen on noisy labels."""
+    task, run = stages.task, stages.run
+    plain = replace(run, loss=loss_setting("CE"), protocol=run.warm_start, method=None)
+    first = stages.train(plain, task)
+    state = stages.train(run, task, weights=first.best)
+    losses_seen = [math.inf if v is None else v for v in state.curves["val_loss"]]
+    lowest = min(range(len(losses_seen)), key=losses_seen.__getitem__)
+    return {
+        "result": {
+            **summarise(state.curves, task.noise_rate, state.diverged_at),
+            "val_loss_chosen": state.curves["test_accuracy"][lowest],
+            "first": summarise(first.curves, task.noise_rate, None),
+        },
+        "curves": {**state.curves, "first": first.curves},
     }
 
 

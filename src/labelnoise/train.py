@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from labelnoise import models
 from labelnoise.augment import Augmentation
 from labelnoise.configuration import Run, build_loss
+from labelnoise.losses import DMI
 from labelnoise.machine import autocast, precision, provenance, session
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task
@@ -110,8 +111,10 @@ class State:
             )
         self.epoch = 0
         self.diverged_at: int | None = None
+        self.best: dict[str, Tensor] | None = None  # weights at the best noisy-validation accuracy
         names = ["test_accuracy", "train_loss", "fit_clean", "fit_wrong", "fit_true"]
         names += ["val_accuracy"] if run.val_fraction else []
+        names += ["val_loss"] if run.val_fraction and run.method else []
         names += ["gradient_share", "gradient_norm"] if "gradient" in run.probe else []
         self.curves: dict[str, list[float | None]] = {name: [] for name in names}
 
@@ -123,6 +126,7 @@ class State:
                 "identity": identity,
                 "seconds": seconds,
                 "model": self.model.state_dict(),
+                "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
                 "epoch": self.epoch,
                 "diverged_at": self.diverged_at,
@@ -155,7 +159,7 @@ class State:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.epoch, self.diverged_at = saved["epoch"], saved["diverged_at"]
-        self.curves = saved["curves"]
+        self.curves, self.best = saved["curves"], saved.get("best")
         return saved["seconds"]
 
 
@@ -172,10 +176,13 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
     gradient = torch.zeros(n, device=device)
     total_loss = torch.zeros((), device=device)
     probing = "gradient" in run.probe
+    # Batch norm has no variance of one sample, DMI no determinant of fewer samples than classes: a
+    # smaller last batch is left out.
+    fewest = task.num_classes if isinstance(state.loss, DMI) else 2
 
     state.model.train()
     for index in order.to(device).split(p["batch"]):
-        if len(index) == 1:  # batch norm has no variance of one sample
+        if len(index) < fewest:
             continue
         targets = task.given[index]
         with autocast(device):
@@ -223,18 +230,29 @@ def l1_penalty(model: nn.Module, l1: float) -> Tensor:
 
 @torch.no_grad()
 def evaluate(task: Task, state: State) -> None:
-    """Accuracy on the clean test set and on the noisy labels of the held-out split, in percent."""
+    """Accuracy on the clean test set, and on the noisy labels of the held-out split, in percent;
+    where a method asks for it, the loss of that split too, all of it at once."""
 
-    def accuracy(images: Tensor, labels: Tensor) -> float | None:
-        outputs = logits(task, state.model, images)
-        if not outputs.isfinite().all():  # broken by the epoch's last step, after its last loss
+    def outputs(images: Tensor) -> Tensor:
+        found = logits(task, state.model, images)
+        if not found.isfinite().all():  # broken by the epoch's last step, after its last loss
             state.diverged_at = state.epoch
-        correct = outputs.argmax(dim=1) == labels
+        return found
+
+    def accuracy(found: Tensor, labels: Tensor) -> float | None:
+        correct = found.argmax(dim=1) == labels
         return percent(correct, torch.ones_like(correct))
 
-    state.curves["test_accuracy"].append(accuracy(task.test_images, task.test_labels))
-    if "val_accuracy" in state.curves:
-        state.curves["val_accuracy"].append(accuracy(task.val_images, task.val_given))
+    curves = state.curves
+    curves["test_accuracy"].append(accuracy(outputs(task.test_images), task.test_labels))
+    if "val_accuracy" not in curves:
+        return
+    found, val = outputs(task.val_images), curves["val_accuracy"]
+    val.append(accuracy(found, task.val_given))
+    if "val_loss" in curves:
+        curves["val_loss"].append(number(state.loss(found.float(), task.val_given)))
+    if val[-1] > max(val[:-1], default=-1):
+        state.best = {name: w.clone() for name, w in state.model.state_dict().items()}
 
 
 @torch.no_grad()

@@ -1,0 +1,243 @@
+"""The two stages of L_DMI: what the second one starts from, and resumption to the bit."""
+
+import hashlib
+import io
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from labelnoise import losses, stages, train
+from labelnoise.configuration import Run, method, noisy
+from labelnoise.experiments import MNIST_PROTOCOL, MR_PROTOCOL
+from labelnoise.sweep import train_missing
+from labelnoise.task import Task
+
+CE, DMI = {"name": "CE"}, {"name": "DMI"}
+CPU = torch.device("cpu")
+FIRST = {
+    "optimizer": "adam", "epochs": 6, "batch": 64, "lr": 0.01, "weight_decay": 0.0,
+    "schedule": "constant",
+}  # fmt: skip
+SECOND = {**FIRST, "epochs": 3, "lr": 3e-3}
+WARM = method("warm_start", protocol=FIRST)
+
+
+def run(loss: dict = DMI, **changes: object) -> Run:
+    setting = {"protocol": SECOND, "val_fraction": 0.25, "method": WARM, "subset": 600, **changes}
+    return Run("digits", noisy("symmetric", 0.4), loss, "mlp", **setting)
+
+
+PLAIN = run(CE, protocol=FIRST, method=None)  # the first stage as a run of its own
+
+
+def exact(record: dict) -> str:
+    return json.dumps({part: record[part] for part in ("config", "result", "curves")})
+
+
+@pytest.fixture(scope="module")
+def record() -> dict:
+    return stages.train(run(), device="cpu")
+
+
+# ------------------------------------------------------------------------------ what is asked
+
+
+def test_the_first_stages_protocol_is_part_of_the_run():
+    of = run()
+    assert of.config["method"] == {"name": "warm_start", "protocol": FIRST}
+    assert Run(**of.config) == of
+    other = run(method=method("warm_start", protocol={**FIRST, "epochs": 5}))
+    assert other.key != of.key != PLAIN.key
+    assert (of.trainings, of.epochs, other.epochs) == (2, 9, 8)
+    assert of.label == "DMI, warm start"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"val_fraction": 0.0}, "warm_start chooses its weights on a noisy validation set: give"),
+        ({"method": {"name": "warm_start"}}, "protocol must have exactly the keys"),
+        ({"method": {"name": "warm_start", "protocol": None}}, "protocol=None must be a dict"),
+        ({"method": {"name": "warm_start", "protocol": {**FIRST, "lr": 0}}}, "lr=0 must be"),
+        ({"method": {**WARM, "folds": 3}}, "warm_start has no option .'folds'."),
+        ({"probe": ("gradient",)}, "probe='gradient' .* DMI belongs to the whole batch: leave"),
+        ({"method": None, "probe": ("gradient",)}, "probe='gradient' .* DMI belongs"),
+        ({"protocol": {**SECOND, "batch": 9}}, "batch=9 is too small for DMI with 10 classes"),
+        ({"subset": 9}, "subset=9 is too small for DMI with 10 classes"),
+        ({"loss": {"name": "Forward", "parameters": {"T": {"estimated": "anchors"}}}},
+         "two methods in one run"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_refused_before_any_training(changes, message):
+    with pytest.raises(ValueError, match=message):
+        run(**{"loss": DMI, **changes})
+
+
+def test_augmentation_of_a_first_stage_is_for_images():
+    asked = {"model": "word_cnn", "val_fraction": 0.2, "protocol": MR_PROTOCOL}
+    first = method("warm_start", protocol={**MR_PROTOCOL, "augment": ("flip",)})
+    with pytest.raises(ValueError, match="augment=flip is for images, but mr is text"):
+        Run("mr", noisy("clean"), CE, method=first, **asked)
+    Run("mr", noisy("clean"), CE, method=method("warm_start", protocol=MR_PROTOCOL), **asked)
+
+
+def test_other_losses_keep_their_probe():
+    assert "gradient_share" in stages.train(run(CE, probe=("gradient",)), device="cpu")["curves"]
+
+
+# --------------------------------------------------------------------------- what is trained
+
+
+def test_the_first_stage_is_a_training_of_its_own(record):
+    alone = train.train(PLAIN, device="cpu")
+    assert record["curves"]["first"] == alone["curves"]
+    assert record["result"]["first"] == alone["result"]
+
+
+def test_the_second_stage_starts_from_the_best_epoch_with_a_fresh_optimiser(record):
+    """By hand: the first stage once more, no longer than to that epoch, then the second."""
+    val = record["curves"]["first"]["val_accuracy"]
+    best = val.index(max(val)) + 1
+    assert best < len(val), "in this test, the best epoch must not be the last"
+    task = Task.of(PLAIN, CPU)
+    with train.session("cpu", 1):
+        short = replace(PLAIN, protocol={**FIRST, "epochs": best})
+        first = train.State(short, task, CPU)
+        train.fit(short, task, first, "")
+        second = train.State(run(), task, CPU)
+        second.model.load_state_dict(first.model.state_dict())
+        train.fit(run(), task, second, "")
+    assert second.curves == {k: v for k, v in record["curves"].items() if k != "first"}
+
+
+def test_the_first_of_equals_is_kept():
+    task = Task.of(PLAIN, CPU)
+    with train.session("cpu", 1):
+        state = train.State(PLAIN, task, CPU)
+        train.evaluate(task, state)
+        before = {name: w.clone() for name, w in state.model.state_dict().items()}
+        with torch.no_grad():
+            for w in state.model[-1].parameters():
+                w *= 2  # other weights, the same answers
+        train.evaluate(task, state)
+        assert len(set(state.curves["val_accuracy"])) == 1
+        assert all(torch.equal(before[name], w) for name, w in state.best.items())
+
+
+def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, monkeypatch):
+    ends = []
+    fit = stages.fit
+    monkeypatch.setattr(
+        stages, "fit", lambda r, t, state, *a: (fit(r, t, state, *a), ends.append(state))[0]
+    )
+    again = stages.train(run(), device="cpu")
+    assert exact(again) == exact(record)
+    task = Task.of(run(), CPU)
+    assert len(task.val_given) == 150
+    said = train.logits(task, ends[1].model, task.val_images).float()
+    whole = losses.DMI()(said, task.val_given)
+    assert record["curves"]["val_loss"][-1] == pytest.approx(whole.item(), rel=1e-3)
+    assert "val_loss" not in record["curves"]["first"]
+
+
+def test_the_epoch_with_the_lowest_validation_loss_is_reported_beside(monkeypatch):
+    val_loss = iter([3.0, float("inf"), 1.0, 1.0, 2.0])
+
+    class Told(losses.CE):
+        def forward(self, logits, targets):
+            loss = super().forward(logits, targets)
+            return loss if torch.is_grad_enabled() else torch.tensor(next(val_loss))
+
+    monkeypatch.setattr(train, "build_loss", lambda dataset, loss: Told())
+    made = stages.train(run(CE, protocol={**SECOND, "epochs": 5}), device="cpu")
+    assert made["curves"]["val_loss"] == [3.0, None, 1.0, 1.0, 2.0]
+    assert made["result"]["val_loss_chosen"] == made["curves"]["test_accuracy"][2]
+
+
+@pytest.mark.parametrize(("loss", "sizes"), [(CE, {50, 5}), (DMI, {50})])
+def test_batches_with_fewer_samples_than_classes_are_left_out_for_dmi_alone(
+    loss, sizes, monkeypatch
+):
+    seen = set()
+    built = train.build_loss
+
+    def watched(dataset, setting):
+        made = built(dataset, setting)
+        made.register_forward_hook(lambda module, inputs, out: seen.add(len(inputs[0])))
+        return made
+
+    monkeypatch.setattr(train, "build_loss", watched)
+    alone = {"method": None, "val_fraction": 0.0, "subset": 105}
+    made = train.train(run(loss, protocol={**SECOND, "batch": 50}, **alone), device="cpu")
+    assert seen == sizes
+    assert made["result"]["diverged_at"] is None
+
+
+def test_dmi_trains_without_a_warm_start_too():
+    made = stages.train(run(method=None), device="cpu")
+    assert made["result"]["last"] is not None
+    assert "val_loss" not in made["curves"]
+
+
+# ------------------------------------------------------------------------------- interruptions
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_killed_again_and_again_it_gets_there_to_the_bit(every, record, tmp_path):
+    """Between any two epochs, in both stages and between them; ``every`` epochs a time."""
+    checkpoint, counted = tmp_path / "run.pt", []
+
+    def interrupt(epoch):
+        counted.append(epoch)
+        if len(counted) % every == 0:
+            raise KeyboardInterrupt
+
+    for _ in range(20):
+        try:
+            made = stages.train(run(), device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert counted == list(range(1, 10))
+    assert exact(made) == exact(record)
+
+
+def test_a_checkpoint_of_before_the_best_weights_were_kept_is_resumed(tmp_path):
+    path = tmp_path / "run.pt"
+
+    def interrupt(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(PLAIN, device="cpu", checkpoint=path, on_epoch=interrupt)
+    saved = torch.load(io.BytesIO(path.read_bytes()[32:]), weights_only=True)
+    del saved["best"]
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+    epochs = []
+    made = train.train(PLAIN, device="cpu", checkpoint=path, on_epoch=epochs.append)
+    assert epochs == [2, 3, 4, 5, 6]
+    assert exact(made) == exact(train.train(PLAIN, device="cpu"))
+
+
+def test_a_sweep_stores_the_same_record_and_leaves_no_checkpoint(
+    record, here, workers_start_quickly
+):
+    assert train_missing([run()], here) == 1
+    assert exact(here.find(run())) == exact(record)
+    assert list((here.directory / ".checkpoints").glob("*.pt")) == []
+
+
+def test_a_first_stage_that_diverges_stops_the_run():
+    broken = {**FIRST, "optimizer": "sgd", "momentum": 0.99, "lr": 1e6}
+    with pytest.raises(RuntimeError, match=r"training 1 of 2 diverged .* lower the learning rate"):
+        stages.train(run(method=method("warm_start", protocol=broken)), device="cpu")
+
+
+def test_mnist_protocol_goes_with_the_second_stage():
+    """SGD after Adam: the stages share weights, and no optimiser."""
+    made = stages.train(run(protocol={**MNIST_PROTOCOL, "epochs": 1}), device="cpu")
+    assert len(made["curves"]["test_accuracy"]) == 1
