@@ -6,17 +6,18 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from labelnoise import configuration, data, experiments, losses, noise
+from labelnoise import configuration, data, dmi_grids, experiments, losses, noise
+from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import (
     ANL_PROTOCOL,
     CIFAR10_PROTOCOL,
     CIFAR100_PROTOCOL,
     GRIDS,
     MNIST_PROTOCOL,
-    MR_PROTOCOL,
     PROFILES,
     Run,
     noisy,
@@ -526,6 +527,54 @@ def test_every_published_loss_of_a_grid_has_its_published_parameters():
     for name, entry in losses.PUBLISHED["mnist"].items():
         built = losses.build(name, **experiments.published("mnist", name)["parameters"])
         assert entry["parameters"].items() <= built.settings().items()
+
+
+def test_the_comparison_with_l_dmi_is_one_protocol():
+    """Whatever the loss: the same noises, seeds, networks, stages and held-out samples."""
+    for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 6), ("dmi_cifar10", 6)):
+        by_loss = {}
+        for r in GRIDS[grid]():
+            rest = {k: v for k, v in r.config.items() if k != "loss"}
+            by_loss.setdefault(r.label, []).append(json.dumps(rest))
+        assert set(by_loss) == {
+            f"{name}, warm start"
+            for name in ("CE", "Forward(true T)", "GCE", "CLL(target, sigma 1)", "DMI")
+        }
+        assert len({tuple(rest) for rest in by_loss.values()}) == 1
+        assert len(by_loss["DMI, warm start"]) == settings
+    assert experiments.CLL in dmi_grids.compared(noisy("dmi", 0.2))
+    assert not any("dmi" in r.noise["kind"] for r in profile_runs("cpu-full"))
+
+
+def test_the_two_stages_of_l_dmi_are_those_of_its_code():
+    """fashion/main.py, MR/main.py, CIFAR-10/CE.py and DMI.py; ours: clipping, and a cosine."""
+    stages = {
+        r.dataset: (r.method["protocol"], r.protocol, r.val_fraction)
+        for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")
+        for r in GRIDS[grid]()
+    }
+    told = {
+        name: [(p["optimizer"], p["lr"], p["epochs"], p["batch"]) for p in (first, second)]
+        for name, (first, second, _) in stages.items()
+    }
+    assert told == {
+        "fashion_bag": [("adam", 1e-4, 20, 128), ("adam", 1e-4, 20, 128)],
+        "mr": [("adam", 1e-3, 50, 128), ("adam", 1e-4, 50, 128)],
+        "cifar10": [("sgd", 0.1, 120, 256), ("sgd", 1e-6, 100, 256)],
+    }
+    assert round(60000 * stages["fashion_bag"][2]) == 10000
+    assert all(p["weight_decay"] == 1e-4 for p in stages["cifar10"][:2])
+    assert [p.get("clip_norm") for p in stages["fashion_bag"][:2]] == [None, 5.0]
+    assert [p.get("clip_norm") for p in stages["cifar10"][:2]] == [None, None]
+
+
+@pytest.mark.parametrize("rate", dmi_grids.RATES)
+def test_the_rates_are_as_hard_as_the_grid_says(rate):
+    for pattern in dmi_grids.PATTERNS:
+        T = noise.dmi(pattern, rate)
+        assert np.linalg.det(T) == pytest.approx(1 - rate)
+        majority = (T.argmax(axis=1) == [0, 1]).all()
+        assert majority == (rate < 0.5 or pattern == "independent")
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones():

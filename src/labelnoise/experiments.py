@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from labelnoise import losses
 from labelnoise.configuration import Run, loss_setting, method, noisy, published
+from labelnoise.dmi_grids import dmi_cifar10, dmi_cold, dmi_fashion, dmi_mr
 
 # The protocols of ALFs (Zhou et al. 2021; public code lnl/main.py): all weights decayed, the
 # learning rate on a cosine from lr to 0, stepped once an epoch; MNIST without augmentation. The
@@ -29,17 +30,6 @@ CIFAR100_PROTOCOL = {
 
 # The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
 ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
-
-# The first stage of L_DMI on MR (Xu et al. 2019; public code MR/main.py), without clipping. There
-# the loss is a sum over the batch, which Adam hardly sees, and Adam starts afresh every epoch.
-MR_PROTOCOL = {
-    "optimizer": "adam",
-    "epochs": 50,
-    "batch": 128,
-    "lr": 1e-3,
-    "weight_decay": 0.0,
-    "schedule": "constant",
-}
 
 # ------------------------------------------------------------------ the grids of the notebooks
 
@@ -322,6 +312,10 @@ GRIDS = {
     "thirty_percent": thirty_percent,
     "assumed_rates": assumed_rates,
     "detectors": detectors,
+    "dmi_fashion": dmi_fashion,
+    "dmi_cold": dmi_cold,
+    "dmi_mr": dmi_mr,
+    "dmi_cifar10": dmi_cifar10,
     "parity": parity,
     "smoke": smoke,
 }
