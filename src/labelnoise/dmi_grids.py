@@ -30,9 +30,9 @@ from collections.abc import Sequence
 
 from labelnoise.configuration import Run, loss_setting, method, noisy, published
 
-# Public code: fashion/main.py, MR/main.py (there CE is a sum over the batch, which Adam hardly sees)
-# and CIFAR-10/{CE,DMI}.py, whose first stage has steps of 0.1, 0.01 and 0.001 where ours has a
-# cosine. All of them start the optimiser afresh every epoch.
+# Public code: fashion/main.py, MR/main.py (there CE is a sum over the batch, which Adam hardly
+# sees) and CIFAR-10/{CE,DMI}.py, whose first stage has steps of 0.1, 0.01 and 0.001 where ours has
+# a cosine. All of them start the optimiser afresh every epoch.
 FASHION_PROTOCOL = {
     "optimizer": "adam", "epochs": 20, "batch": 128, "lr": 1e-4, "weight_decay": 0.0,
     "schedule": "constant",
