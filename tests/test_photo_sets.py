@@ -1,0 +1,143 @@
+"""Dogs vs. Cats and Clothing1M: a tiny copy of the official form is read, a broken one refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelnoise import photo_sets
+
+Image = pytest.importorskip("PIL.Image")
+
+COLOURS = {"cat": (200, 10, 10), "dog": (10, 10, 200)}
+
+
+def photo(path: Path, colour: tuple[int, int, int] = (0, 0, 0), size=(40, 20), mode="RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).convert(mode).save(path, quality=95)
+
+
+@pytest.fixture
+def dogs(tmp_path) -> Path:
+    for name, colour in COLOURS.items():
+        for i in range(12):  # 10 comes before 2 in the order of the names
+            photo(tmp_path / "train" / f"{name}.{i}.jpg", colour)
+    return tmp_path
+
+
+@pytest.fixture
+def clothes(tmp_path) -> Path:
+    names = [f"images/{i % 3}/0{i}/a{i}.jpg" for i in range(6)]
+    for name in names:
+        photo(tmp_path / name)
+    noisy = "".join(f"{name} {13 - i}\n" for i, name in enumerate(names[:4]))
+    (tmp_path / "noisy_label_kv.txt").write_text(noisy)
+    (tmp_path / "clean_label_kv.txt").write_text(f"{names[4]} 0\n{names[5]} 7\n{names[0]} 1\n")
+    for part, keys in (("noisy_train", names[:4][::-1]), ("clean_train", names[:1]),
+                       ("clean_val", names[4:5]), ("clean_test", names[5:])):  # fmt: skip
+        (tmp_path / f"{part}_key_list.txt").write_text("\n".join(keys))
+    return tmp_path
+
+
+def test_cats_and_dogs_alternate_in_the_order_of_their_numbers(dogs):
+    files, labels = photo_sets.dogs_vs_cats(dogs)
+    assert [path.name for path in files[:6]] == [
+        "cat.0.jpg", "dog.0.jpg", "cat.1.jpg", "dog.1.jpg", "cat.2.jpg", "dog.2.jpg"
+    ]  # fmt: skip
+    assert files[-1].name == "dog.11.jpg"
+    assert labels.dtype == np.int64
+    images = photo_sets.pixels(files, 15)
+    assert images.shape == (24, 3, 15, 15)
+    assert images.dtype == np.uint8
+    for image, label in zip(images, labels, strict=True):
+        wanted = np.array(COLOURS[photo_sets.CATS_AND_DOGS[label]])
+        assert abs(image.mean(axis=(1, 2)) - wanted).max() < 4
+
+
+@pytest.mark.parametrize(
+    ("part", "labels"),
+    [("noisy_train", [10, 11, 12, 13]), ("clean_train", [1]), ("clean_val", [0]),
+     ("clean_test", [7])],
+)  # fmt: skip
+def test_each_part_of_clothing1m_has_its_files_in_order_and_its_own_labels(clothes, part, labels):
+    files, found = photo_sets.clothing1m(clothes, part)
+    assert found.tolist() == labels
+    assert found.dtype == np.int64
+    listed = (clothes / f"{part}_key_list.txt").read_text().split()
+    assert [str(path.relative_to(clothes)) for path in files] == listed
+    assert photo_sets.pixels(files, 8).shape == (len(labels), 3, 8, 8)
+    assert len(photo_sets.CLOTHES) == 14
+
+
+def test_grey_photos_become_rgb_and_the_whole_photo_is_kept(tmp_path):
+    photo(tmp_path / "a.jpg", (90, 90, 90), mode="L")
+    wide = Image.new("RGB", (100, 20))
+    wide.paste((255, 255, 255), (50, 0, 100, 20))  # black left, white right
+    wide.save(tmp_path / "b.png")
+    images = photo_sets.pixels([tmp_path / "a.jpg", tmp_path / "b.png"], 10)
+    assert abs(images[0].astype(int) - 90).max() < 3
+    assert images[1, :, :, :4].max() < 5
+    assert images[1, :, :, 6:].min() > 250
+
+
+def test_no_file_is_an_empty_batch():
+    assert photo_sets.pixels([], 5).shape == (0, 3, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: [p.unlink() for p in f.glob("train/dog*")], r"dog\.0\.jpg is missing, and 11"),
+        (lambda f: (f / "train/cat.3.jpg").unlink(), r"cat\.3\.jpg is missing, and 0 more"),
+        (lambda f: photo(f / "train/bird.0.jpg"), r"bird\.0\.jpg is not named like cat\.0\.jpg"),
+        (lambda f: (f / "train").rename(f / "test"), r"train is not a folder: unpack .*train\.zip"),
+    ],
+)
+def test_an_incomplete_copy_of_dogs_vs_cats_is_refused(dogs, harm, message):
+    harm(dogs)
+    with pytest.raises(ValueError, match=message):
+        photo_sets.dogs_vs_cats(dogs)
+
+
+KV, KEYS = "noisy_label_kv.txt", "noisy_train_key_list.txt"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        (KV, lambda text: None, rf"{KV} is missing: it comes with the official files"),
+        (KEYS, lambda text: None, rf"{KEYS} is missing"),
+        (KEYS, lambda text: " \n", rf"{KEYS} is empty"),
+        (KV, lambda text: text.replace(" 12", " 14"), r"line 2: .* is not a file and a label in 0"),
+        (KV, lambda text: text.replace(" 12", ""), r"line 2: 'images/1/01/a1.jpg' is not a file"),
+        (
+            KV,
+            lambda text: text.split("\n", 1)[1],
+            r"1 files of .* no label in .*, for example .*a0",
+        ),
+    ],
+)
+def test_label_files_that_do_not_match_are_refused(clothes, file, change, message):
+    path = clothes / file
+    text = change(path.read_text())
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        photo_sets.clothing1m(clothes, "noisy_train")
+
+
+def test_an_unknown_part_is_refused_with_the_known_ones(clothes):
+    with pytest.raises(ValueError, match="part='train' is unknown; known: noisy_train, clean_tr"):
+        photo_sets.clothing1m(clothes, "train")
+
+
+def test_photos_that_are_missing_or_damaged_are_named(dogs):
+    files, _ = photo_sets.dogs_vs_cats(dogs)
+    whole = files[3].read_bytes()
+    for content, message in ((whole[:100], r"dog\.1\.jpg is damaged or no image"),
+                             (b"<html>", r"dog\.1\.jpg is damaged or no image")):  # fmt: skip
+        files[3].write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            photo_sets.pixels(files, 10)
+    files[3].unlink()
+    with pytest.raises(ValueError, match=r"dog\.1\.jpg is missing: complete your copy"):
+        photo_sets.pixels(files, 10)
