@@ -52,6 +52,26 @@ def test_a_diverged_run_is_counted_and_not_averaged():
     assert row["seeds"] == "2 (1 diverged)"
 
 
+def test_two_precisions_are_compared_seed_by_seed():
+    runs = [r for r in experiments.parity() if r.loss["name"] == "CE" and r.model == "mlp"]
+    shuffled = [runs[i] for i in (2, 0, 1)]
+
+    def made(precision: str, lasts: dict) -> list[Outcome]:
+        found = [outcome(r, lasts[r.seed]) for r in (runs if precision == "float32" else shuffled)]
+        for o in found:
+            o.record["provenance"] = {"precision": precision}
+        return found
+
+    ours = made("bfloat16", {0: 50.0, 1: 60.0, 2: 70.0})
+    again = made("float32", {0: 51.0, 1: 61.0, 2: 71.0})
+    row = tables.parity_table(ours, again).loc["mlp", "CE"]
+    assert row["bfloat16"] == "60.00 ± 10.00"
+    assert row["float32"] == "61.00 ± 10.00"
+    assert row["difference"] == "1.00 ± 0.00"  # unpaired, its spread would be that of the seeds
+    assert row["seeds"] == 3
+    assert tables.parity_table(ours, again[1:]).loc["mlp", "CE"]["seeds"] == 2
+
+
 def test_bandwidth_table_is_sigma_by_form():
     grid = [r for r in experiments.cll_map() if r.loss["name"] == "CLL"]
     found = [outcome(r, 10 * i) for i, r in enumerate(grid)]
