@@ -44,6 +44,16 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 
+def test_a_long_list_of_missing_runs_is_cut_short_and_still_counted():
+    runs = experiments.thirty_percent(seeds=(0,))
+    text = tables.recorded(runs, [outcome(runs[0], 95.0)], names=2)
+    assert text.startswith("1 of 51 runs are recorded")
+    assert text.endswith(
+        "not yet run: ClippedCE, mlp, seed 0 (3 runs); Mixture(rate 0.3), mlp, seed 0 (3 runs); "
+        "and 44 more"
+    )
+
+
 def test_a_diverged_run_is_counted_and_not_averaged():
     runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
     found = [outcome(runs[0], 49.0), outcome(runs[1], None, diverged_at=3)]
