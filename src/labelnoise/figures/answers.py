@@ -154,7 +154,7 @@ def rate_map(outcomes: Sequence[Outcome]) -> Figure:
         for o in outcomes
         if o.last is not None
     ]
-    cells = pd.DataFrame(rows, columns=["assumed", "true", "last"]).pivot(
+    cells = pd.DataFrame(rows, columns=["assumed", "true", "last"]).pivot_table(
         index="assumed", columns="true", values="last"
     )
     figure, ax = plt.subplots(figsize=(7, 5.2))
