@@ -44,12 +44,42 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 
+def test_a_long_list_of_missing_runs_is_cut_short_and_still_counted():
+    runs = experiments.thirty_percent(seeds=(0,))
+    text = tables.recorded(runs, [outcome(runs[0], 95.0)], names=2)
+    assert text.startswith("1 of 51 runs are recorded")
+    assert text.endswith(
+        "not yet run: ClippedCE, mlp, seed 0 (3 runs); Mixture(rate 0.3), mlp, seed 0 (3 runs); "
+        "and 44 more"
+    )
+
+
 def test_a_diverged_run_is_counted_and_not_averaged():
     runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
     found = [outcome(runs[0], 49.0), outcome(runs[1], None, diverged_at=3)]
     row = tables.accuracy_table(runs, found).loc["CE"]
     assert row["last epoch"] == "49.00"
     assert row["seeds"] == "2 (1 diverged)"
+
+
+def test_two_precisions_are_compared_seed_by_seed():
+    runs = [r for r in experiments.parity() if r.loss["name"] == "CE" and r.model == "mlp"]
+    shuffled = [runs[i] for i in (2, 0, 1)]
+
+    def made(precision: str, lasts: dict) -> list[Outcome]:
+        found = [outcome(r, lasts[r.seed]) for r in (runs if precision == "float32" else shuffled)]
+        for o in found:
+            o.record["provenance"] = {"precision": precision}
+        return found
+
+    ours = made("bfloat16", {0: 50.0, 1: 60.0, 2: 70.0})
+    again = made("float32", {0: 51.0, 1: 61.0, 2: 71.0})
+    row = tables.parity_table(ours, again).loc["mlp", "CE"]
+    assert row["bfloat16"] == "60.00 ± 10.00"
+    assert row["float32"] == "61.00 ± 10.00"
+    assert row["difference"] == "1.00 ± 0.00"  # unpaired, its spread would be that of the seeds
+    assert row["seeds"] == 3
+    assert tables.parity_table(ours, again[1:]).loc["mlp", "CE"]["seeds"] == 2
 
 
 def test_bandwidth_table_is_sigma_by_form():

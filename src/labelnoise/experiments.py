@@ -267,6 +267,18 @@ def assumed_rates(rates: Sequence[float] = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)) ->
     ]  # fmt: skip
 
 
+def estimated_matrices() -> list[Run]:
+    """Forward correction with both estimates of T at other rates than 30 %, one seed."""
+    rates = {"symmetric": (0.1, 0.5, 0.7), "asymmetric": (0.1, 0.2, 0.4)}
+    return [
+        _mnist(loss_setting("Forward", T={"estimated": how}), model="mlp", noise=noisy(kind, rate),
+               probe=())
+        for how in ("anchors", "confident_joint")
+        for kind, some in rates.items()
+        for rate in some
+    ]  # fmt: skip
+
+
 def detectors(dataset: str = "mnist", seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
     """Which loss finds the wrong labels: five folds at 30 % symmetric noise, with the MLP."""
     losses_of = [*(published("mnist", name) for name in ("CE", "GCE", "NCE+RCE")), CLL]
@@ -311,6 +323,7 @@ GRIDS = {
     "size_or_shape": size_or_shape,
     "thirty_percent": thirty_percent,
     "assumed_rates": assumed_rates,
+    "estimated_matrices": estimated_matrices,
     "detectors": detectors,
     "dmi_fashion": dmi_fashion,
     "dmi_cold": dmi_cold,

@@ -1,5 +1,6 @@
 """Records to tables: one row a loss, every number with how often and where it was measured."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -70,12 +71,15 @@ def accuracy_table(
     return pd.DataFrame(rows).set_index("loss")
 
 
-def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
-    """How much of what was asked is there, and what is not, in a sentence."""
+def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome], names: int = 12) -> str:
+    """How much of what was asked is there, and what is not (the first ``names``), in a sentence."""
     found = {o.run.key for o in outcomes}
-    lacking = [f"{r.label}, {r.model}, seed {r.seed}" for r in runs if r.key not in found]
+    lacking = Counter(f"{r.label}, {r.model}, seed {r.seed}" for r in runs if r.key not in found)
+    listed = [f"{name} ({n} runs)" if n > 1 else name for name, n in lacking.items()]
+    if len(listed) > names:
+        listed[names:] = [f"and {sum([*lacking.values()][names:])} more"]
     text = f"{len(found)} of {len({r.key for r in runs})} runs are recorded ({sources(outcomes)})"
-    return text + (f"; not yet run: {'; '.join(lacking)}" if lacking else "")
+    return text + (f"; not yet run: {'; '.join(listed)}" if listed else "")
 
 
 def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -1,28 +1,75 @@
 """Pictures and tables of the question "30 % of my labels are wrong" (notebook 06)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
-from labelnoise import estimate, stats
-from labelnoise.configuration import transition_matrix
+from labelnoise import estimate, noise, stats
+from labelnoise.configuration import noisy, transition_matrix
+from labelnoise.figures import DASHES
+from labelnoise.losses import Loss
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, by_label, number, spread
+from labelnoise.theory.gradients import by_autograd, simplex
+from labelnoise.theory.thirty_percent import learnt, redrawn_rate
+from labelnoise.transition import realised_rate
 
 NOISES = {
-    "symmetric 30 %, may keep the true class": lambda n: n.get("keep_true"),
-    "symmetric 30 %": lambda n: n["kind"] == "symmetric" and not n["keep_true"],
-    "asymmetric 30 %": lambda n: n["kind"] == "asymmetric",
+    "drawn anew, 30 %": lambda n: n.get("keep_true"),
+    "symmetric, 30 %": lambda n: n["kind"] == "symmetric" and not n["keep_true"],
+    "asymmetric, 30 %": lambda n: n["kind"] == "asymmetric",
 }
+TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
 KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names of its losses
     "the loss": ("#0072B2", ("CE", "ClippedCE", "GCE", "NCE+RCE", "AGCE", "CLL")),
     "the model of the noise": ("#D55E00", ("Mixture", "Forward", "Backward")),
     "the labels": ("#009E73", ("LabelSmoothing", "Bootstrap")),
     "the data": ("#CC79A7", ()),
 }
+
+
+def convention_table(num_classes: Sequence[int], rate: float) -> pd.DataFrame:
+    """What "30 %" means in a formula, a row a number of classes K, in percent: how many labels are
+    wrong if ``rate`` of them are drawn anew, and how many must be drawn anew for ``rate`` wrong."""
+    rows = {
+        K: {
+            f"wrong, if {100 * rate:g} % are drawn anew":
+                100 * realised_rate(noise.symmetric(K, rate, keep_true=True)),
+            f"drawn anew, if {100 * rate:g} % are wrong": 100 * redrawn_rate(rate, K),
+        }
+        for K in num_classes
+    }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("K")
+
+
+def learnt_table(samples: Mapping[str, Sequence[float]], rate: float) -> pd.DataFrame:
+    """What each answer makes a network say, in percent of its favourite class, where the clean
+    posterior is as in ``samples``: ``thirty_percent.learnt``, a column a sample."""
+    columns = {
+        name: {loss: 100 * p.max() for loss, p in learnt(q, rate).items()}
+        for name, q in samples.items()
+    }
+    return pd.DataFrame(columns).round(1).rename_axis("loss")
+
+
+def pull(named: Mapping[str, Loss], num_classes: int = 10) -> Figure:
+    """How hard a label pulls at its own logit, -dL/dz_y by autograd, over the p_y that it has
+    already; the other classes share the rest alike. Below 0 it pushes away."""
+    p_y = np.linspace(0.002, 0.998, 250)
+    z = torch.from_numpy(np.log(simplex(p_y, num_classes)))
+    y = torch.zeros(len(p_y), dtype=torch.long)
+    figure, ax = plt.subplots(figsize=(8, 4.2))
+    for (name, loss), dash, tone in zip(named.items(), DASHES, TONES, strict=False):
+        ax.plot(100 * p_y, -by_autograd(loss, z, y)[:, 0], ls=dash, color=tone, lw=2, label=name)
+    ax.axhline(0, color="0.4", lw=0.8)
+    ax.set(xlabel="probability of the given label, $p_y$ (%)",
+           ylabel=r"pull, $-\partial \ell/\partial z_y$")  # fmt: skip
+    figure.legend(loc="outside right upper", fontsize="small")
+    return figure
 
 
 def kind(outcome: Outcome) -> str:
@@ -102,19 +149,21 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
 
 def rate_map(outcomes: Sequence[Outcome]) -> Figure:
     """Last-epoch accuracy of the mixture over assumed x true noise rate, a number a cell."""
-    cells = pd.DataFrame(
-        [
-            {
-                "true": o.run.noise["rate"],
-                "assumed": o.run.loss["parameters"]["rate"],
-                "last": o.last,
-            }
-            for o in outcomes
-        ]
-    ).pivot_table(index="assumed", columns="true", values="last")
+    rows = [
+        (o.run.loss["parameters"]["rate"], o.run.noise["rate"], o.last)
+        for o in outcomes
+        if o.last is not None
+    ]
+    cells = pd.DataFrame(rows, columns=["assumed", "true", "last"]).pivot_table(
+        index="assumed", columns="true", values="last"
+    )
     figure, ax = plt.subplots(figsize=(7, 5.2))
+    if cells.empty:
+        return figure
     image = ax.imshow(cells, cmap="viridis", origin="lower", vmin=50, vmax=100, aspect="auto")
     for (i, j), value in np.ndenumerate(cells.to_numpy()):
+        if np.isnan(value):  # not recorded
+            continue
         bold = "bold" if cells.index[i] == cells.columns[j] else "normal"
         ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontweight=bold,
                 color="white" if value < 80 else "black")  # fmt: skip
@@ -137,6 +186,33 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         for name, group in by_noise(outcomes).items()
     }
     return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
+
+
+def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
+    """The error of the estimated matrices over the noise rate, a panel a kind of noise, a line an
+    estimator, a dot a seed; the grey line is what taking the labels for clean costs."""
+    kinds = {"symmetric": (0.0, 0.75), "asymmetric": (0.0, 0.45)}
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+    for ax, (name, rates) in zip(axes, kinds.items(), strict=True):
+        mine = [o for o in outcomes if o.run.noise["kind"] == name and o.run.estimates
+                and not o.run.noise.get("keep_true")]  # fmt: skip
+        for (label, group), tone, mark in zip(
+            by_label(mine).items(), TONES[2:], "os", strict=False
+        ):
+            at = pd.Series([estimation_error(o) for o in group],
+                           index=[o.run.noise["rate"] for o in group]) * 100  # fmt: skip
+            mean = at.groupby(level=0).mean()
+            ax.plot(100 * mean.index, mean, "-", color=tone, lw=1.5)
+            ax.plot(100 * at.index, at, mark, color=tone, ms=6, label=label, mfc="none", mew=1.5)
+        true = [transition_matrix(dataset, noisy(name, rate)) for rate in rates]
+        clean = [100 * estimate.error(np.eye(len(T)), T) for T in true]
+        ends = [100 * rate for rate in rates]
+        ax.plot(ends, clean, color="0.5", ls="--", lw=1, label="assuming clean labels")
+        ax.set(title=f"{name} noise", xlabel="noise rate (%)")
+    axes[0].set_ylabel("error of T (% of labels)")
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend(fontsize="small")
+    return figure
 
 
 def estimation_error(outcome: Outcome) -> float:

@@ -1,0 +1,157 @@
+"""The pictures and tables of notebook 06 show the records' own numbers and follow the rule."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("agg")
+
+from labelnoise import experiments, losses, noise
+from labelnoise.configuration import transition_matrix
+from labelnoise.figures import answers
+from labelnoise.sweep import Outcome
+
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
+
+
+def outcome(run, last: float, **result) -> Outcome:
+    made = {"last": last, "best": 99.0, "diverged_at": None, **result}
+    return Outcome(run, {"result": made, "curves": {}}, "committed")
+
+
+def made(gain_of: dict[str, list[float]]) -> list[Outcome]:
+    """Records of every answer: CE at 90 + seed, the others ahead of it by what is given."""
+    return [
+        outcome(r, 90.0 + r.seed + (gain_of[r.label][r.seed] if r.label in gain_of else 0.0),
+                **({"first": {"last": 80.0}, "T": noise.symmetric(10, 0.3).tolist()}
+                   if r.trainings > 1 else {}))
+        for r in experiments.thirty_percent()
+    ]  # fmt: skip
+
+
+def test_every_run_belongs_to_one_noise_and_one_kind_of_answer():
+    outcomes = made({})
+    groups = answers.by_noise(outcomes)
+    assert [len(g) for g in groups.values()] == [47, 47, 47]
+    for name, group in groups.items():
+        assert {str(o.run.noise) for o in group} == {str(group[0].run.noise)}, name
+    assert {answers.kind(o) for o in outcomes} == set(answers.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ([1.0, 1.1, 0.9], "helps"),
+        ([-1.0, -1.1, -0.9], "hurts"),
+        ([1.0, -1.0, 0.5], "undecided"),
+        ([3.0, 0.1, 0.2], "undecided"),  # always ahead, but the interval holds 0
+    ],
+)
+def test_the_rule_judges_differences_paired_by_seed(differences, expected):
+    table = answers.answers_table(made({"GCE": differences}))
+    for name in answers.NOISES:
+        mean = sum(differences) / 3
+        assert table.loc["GCE", (name, "against CE")] == f"{mean:+.2f} ({expected})"
+        # the seeds themselves differ by more than any of these
+        assert table.loc["CE", (name, "last epoch")] == "91.00 ± 1.00"
+        assert table.loc["CE", (name, "against CE")] == answers.MISSING
+
+
+def test_one_seed_is_never_judged():
+    pruned = next(o.run.label for o in made({}) if o.run.method)
+    table = answers.answers_table(made({pruned: [5.0]}))
+    assert table.loc[pruned, ("symmetric, 30 %", "against CE")] == "+5.00 (one seed)"
+
+
+def test_a_diverged_run_has_no_part_in_a_mean():
+    outcomes = made({})
+    at = next(i for i, o in enumerate(outcomes) if o.run.label == "GCE" and o.run.seed == 2)
+    outcomes[at] = outcome(outcomes[at].run, None, diverged_at=3)
+    noisy = next(n for n, g in answers.by_noise(outcomes).items() if outcomes[at] in g)
+    assert answers.gains(answers.by_noise(outcomes)[noisy])["GCE"].n == 2
+
+
+def test_nothing_recorded_gives_empty_tables_and_empty_pictures():
+    assert answers.answers_table([]).empty
+    assert answers.first_table([]).empty
+    assert answers.estimates_table([]).empty
+    assert len(answers.answers([]).axes) == 3
+    assert len(answers.estimates([]).axes) == 2
+    assert not answers.rate_map([]).axes[0].texts
+
+
+def test_the_picture_has_a_dot_where_the_mean_is():
+    outcomes = made({"GCE": [1.0, 2.0, 3.0]})
+    figure = answers.answers(outcomes)
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    dots = {
+        (round(float(c.lines[0].get_xdata()[0]), 6), int(c.lines[0].get_ydata()[0]))
+        for c in figure.axes[1].containers
+    }
+    assert (93.0, names.index("GCE")) in dots
+    assert (91.0, names.index("CE")) in dots
+
+
+def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
+    runs = experiments.assumed_rates()
+    found = [
+        outcome(r, 50 + 10 * r.noise["rate"] + r.loss["parameters"]["rate"]) for r in runs[:-1]
+    ]
+    ax = answers.rate_map(found).axes[0]
+    texts = {t.get_position(): t for t in ax.texts}
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "15", "30", "45", "60", "75"]
+    assert texts[1, 0].get_text() == "51.5"  # true 15 %, assumed 0
+    assert texts[0, 4].get_text() == "50.6"  # true 0, assumed 60 %
+    assert texts[2, 2].get_fontweight() == "bold"
+    assert (5, 5) not in texts  # not recorded
+
+
+def test_errors_of_the_estimates_are_those_of_their_matrices():
+    outcomes = made({})
+    table = answers.estimates_table(outcomes)
+    row = table.loc["Forward(T from anchors)"]
+    assert row["symmetric, 30 %"] == "0.00 ± 0.00"
+    assert row["drawn anew, 30 %"] == "3.00 ± 0.00"  # 30 % wrong estimated, 27 % true
+    drawn = answers.estimates(outcomes).axes[0].lines
+    clean = next(line for line in drawn if line.get_label() == "assuming clean labels")
+    assert list(clean.get_ydata()) == pytest.approx([0, 75])
+    dots = next(line for line in drawn if line.get_label() == "Forward(T from anchors)")
+    assert list(dots.get_xdata()) == pytest.approx([30, 30, 30])
+    assert list(dots.get_ydata()) == pytest.approx([0, 0, 0])
+
+
+def test_both_stages_are_told_apart():
+    row = answers.first_table(made({})).loc["Forward(T from anchors)", "symmetric, 30 %", 1]
+    assert list(row) == ["80.00", "91.00"]
+
+
+def test_conventions_turn_into_each_other():
+    table = answers.convention_table([2, 10], 0.3)
+    assert list(table.loc[10]) == pytest.approx([27.0, 33.3])
+    assert list(table.loc[2]) == pytest.approx([15.0, 60.0])
+
+
+def test_what_is_learnt_keeps_its_favourite():
+    table = answers.learnt_table({"certain": [1.0] + 9 * [0.0]}, 0.3)
+    assert list(table["certain"]) == pytest.approx([73.0, 54.1, 100.0, 100.0])
+
+
+def test_pull_is_the_gradient_of_the_loss():
+    lines = answers.pull({"CE": losses.CE(), "mixture": losses.Mixture(0.3)}).axes[0].lines
+    p = lines[0].get_xdata() / 100
+    assert np.allclose(lines[0].get_ydata(), 1 - p)
+    k = 3 / 70
+    assert np.allclose(lines[1].get_ydata(), (1 - p) * p / (k + p))
+
+
+def test_the_interval_is_the_one_of_student():
+    outcomes = answers.by_noise(made({"GCE": [1.0, 2.0, 3.0]}))["symmetric, 30 %"]
+    gain = answers.gains(outcomes)["GCE"]
+    assert gain.mean == pytest.approx(2.0)
+    assert gain.half_width == pytest.approx(4.303 * 1.0 / 3**0.5, rel=1e-3)
+
+
+def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
+    outcomes = answers.by_noise(made({}))["asymmetric, 30 %"]
+    T = transition_matrix("mnist", outcomes[0].run.noise)
+    assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
