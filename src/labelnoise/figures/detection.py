@@ -183,12 +183,11 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
         result = found[run.key].record["result"] if run.key in found else None
         whole = found.get(replace(run, method=None).key)
         pruned = result["pruned"] if result else {}
+        precision = confident.share(pruned["wrong"], pruned["removed"]) if pruned else None
         all_labels, second = whole and whole.last, result and result["last"]
         rows[noise, run.seed] = {
             "labels removed": str(pruned.get("removed", MISSING)),
-            "of these wrong (%)": number(
-                confident.share(pruned["wrong"], pruned["removed"]) if pruned else None, 1
-            ),
+            "of these wrong (%)": number(precision, 1),
             "one training, all labels": number(all_labels),
             "first stage": number(result and result["first"]["last"]),
             "second stage": number(second),
@@ -239,8 +238,10 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
             right.plot(point[1], point[0], marker, color=line["color"], mec="black", ms=8, zorder=3)
             lowest = np.minimum(lowest, point)
     left.axvline(confident.FIRST, color="0.4", lw=1, ls="--")
+    left.text(12, 100 * says.wrong.mean() + 1, "random order", fontsize="small")
     left.set(xscale="log", xlabel="suggestions looked at, n", title="The first n suggestions",
              ylabel="of these wrong (%)", xlim=(10, None))  # fmt: skip
+    left.xaxis.set_major_formatter("{x:,.0f}")
     right.set(title="Where the filters cut", xlabel="recall: wrong labels that are found (%)",
               ylabel="precision: found labels that are wrong (%)",
               ylim=(lowest[0] - 4, 100.5), xlim=(lowest[1] - 4, 100.5))  # fmt: skip
