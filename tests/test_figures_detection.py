@@ -142,7 +142,7 @@ def test_probabilities_are_judged_as_detectors(says):
 
 
 def test_curves_draw_the_ranking_and_the_filters(says, monkeypatch):
-    monkeypatch.setattr(confident, "suspects", lambda *_: np.array([1, 0, 0, 1, 0, 0], bool))
+    monkeypatch.setattr(confident, "suspects", lambda *_: np.array([1, 0, 0, 1, 1, 1], bool))
     left, right = detection.curves({"CE": says}).axes
     precision = 100 * np.array([1, 1 / 2, 2 / 3, 3 / 4, 3 / 5, 3 / 6])
     assert left.lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
@@ -151,10 +151,10 @@ def test_curves_draw_the_ranking_and_the_filters(says, monkeypatch):
     assert right.lines[0].get_xdata() == pytest.approx(100 * np.array([1, 1, 2, 3, 3, 3]) / 3)
     assert right.lines[0].get_ydata() == pytest.approx(precision)
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in right.lines[1:]]
-    assert points == [pytest.approx((100 / 3, 50))] * len(FILTERS)
+    assert points == [pytest.approx((100 / 3, 25))] * len(FILTERS)
     assert {line.get_color() for line in right.lines} == {colour("CE")}
     assert right.get_xlim()[0] < 100 / 3
-    assert right.get_ylim()[0] < 50
+    assert right.get_ylim()[0] < 25
 
 
 def test_the_gallery_names_given_label_and_suggestion(says):
