@@ -1,0 +1,299 @@
+"""Pictures and tables of finding the wrong labels (notebook 08).
+
+The numbers of a detector are in its record; what it says of every single sample, which the curves
+and galleries need, is in the arrays beside the record. Of the committed records only the first
+seed has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labelnoise import confident
+from labelnoise.configuration import FILTERS, Run, loss_label
+from labelnoise.figures import DASHES, colour
+from labelnoise.figures.answers import NOISES
+from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger
+from labelnoise.sweep import Outcome
+from labelnoise.tables import MISSING, interval, number, sources, spread
+from labelnoise.task import given_labels
+
+MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
+FRAME = "#D55E00"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the networks of one cross-validation say of samples that they never saw.
+
+    ``given`` and ``true``, int ``[N]``, are the labels as the run had them and before its noise;
+    ``p`` ``[N, K]`` are the out-of-sample probabilities.
+    """
+
+    run: Run
+    given: np.ndarray
+    true: np.ndarray
+    p: np.ndarray
+
+    @property
+    def wrong(self) -> np.ndarray:
+        return self.given != self.true
+
+    @property
+    def suggestion(self) -> np.ndarray:
+        """The most probable class of each sample."""
+        return self.p.argmax(axis=1)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """All samples, the most suspect first."""
+        return confident.ranked(self.given, self.p)
+
+    def first(self, n: int, *, flipped: bool | None = None) -> np.ndarray:
+        """The ``n`` most suspect samples, or with ``flipped`` those whose label was flipped by the
+        noise (True) or was not (False)."""
+        kept = self.order if flipped is None else self.order[self.wrong[self.order] == flipped]
+        return kept[:n]
+
+
+def evidence(
+    outcomes: Sequence[Outcome], images: np.ndarray, true: np.ndarray
+) -> dict[str, Evidence]:
+    """Loss -> what its first outcome with stored arrays says; a loss without any is left out.
+    ``images`` and ``true`` are the training set that the runs load."""
+    found = {}
+    for o in outcomes:
+        if loss_name(o) in found or "detection" not in o.record["result"]:
+            continue
+        folder = {"here": REPRODUCED / "results", "committed": COMMITTED}[o.source]
+        if (arrays := Ledger(folder).arrays(o.run)) is not None:
+            part, labels = images[: o.run.subset], true[: o.run.subset]
+            given = given_labels(o.run, part, labels)
+            p = arrays["probabilities"].astype(np.float32)
+            found[loss_name(o)] = Evidence(o.run, given, labels, p)
+    return found
+
+
+def loss_name(item: Outcome | Run) -> str:
+    """The loss alone: every detector of a table is made by the same method."""
+    return loss_label((item.run if isinstance(item, Outcome) else item).loss)
+
+
+def by_loss(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of every loss that was asked for, an empty list where none is recorded."""
+    groups = {loss_name(run): [] for run in runs}
+    for o in outcomes:
+        groups[loss_name(o)].append(o)
+    return groups
+
+
+# ------------------------------------------------------------------------------------- tables
+
+
+def detector_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """One row a loss: average precision of its ranking and the wrong labels among its first 1000
+    suggestions, mean ± sd and 95 % t interval over seeds; last what a random order would find."""
+    columns = {
+        "average_precision": ("average precision (%)", "95 % interval (%)", 2),
+        "found": (f"wrong in the first {confident.FIRST}", "95 % interval (labels)", 1),
+    }
+    rows = {}
+    for name, group in by_loss(runs, outcomes).items():
+        row = rows.setdefault(name, {})
+        for field, (title, likely, digits) in columns.items():
+            values = [o.record["result"]["detection"][field] for o in group]
+            row |= {title: spread(values, digits), likely: interval(values, digits)}
+        row |= {"seeds": str(len(group)), "source": sources(group)}
+    rates = [o.record["result"]["noise_rate"] for o in outcomes]
+    chance = [np.mean(rates)] if rates else []
+    rows["random order"] = {
+        "average precision (%)": spread(chance),
+        columns["found"][0]: spread([c / 100 * confident.FIRST for c in chance], 1),
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("loss")
+
+
+def filter_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """cleanlab's filters for every loss: labels flagged, precision and recall in percent, mean ±
+    sd over seeds."""
+    rows = {}
+    for name, group in by_loss(runs, outcomes).items():
+        for by in FILTERS:
+            cells = [o.record["result"]["detection"]["filters"][by] for o in group]
+            rows[name, by] = {
+                "flagged": spread([c["flagged"] for c in cells], 0),
+                **{f"{field} (%)": spread([c[field] for c in cells if c[field] is not None], 1)
+                   for field in ("precision", "recall")},
+            }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
+
+
+def memory_table(
+    runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
+) -> pd.DataFrame:
+    """How often a network repeats a wrong label, in percent of the wrong labels: of samples that
+    it trains on (mean over folds and seeds), and of samples that it never saw (``found``)."""
+    rows = {}
+    for name, group in by_loss(runs, outcomes).items():
+        seen = [o.record["result"]["fit_wrong"] for o in group]
+        unseen = None
+        if name in found:
+            says = found[name]
+            unseen = 100 * float((says.suggestion == says.given)[says.wrong].mean())
+        rows[name] = {
+            "wrong labels repeated, seen (%)": spread(seen, 1),
+            "wrong labels repeated, never seen (%)": number(unseen, 1),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+
+
+def suggestion_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
+    """Is the network's favourite class the true one? In percent of the wrong labels among the first
+    1000 suggestions, of those that cleanlab's default filter flags, and of all there are."""
+    titles = (f"first {confident.FIRST}", f"flagged by {FILTERS[0]}", "all")
+    rows = {}
+    for name in by_loss(runs, []):
+        rows[name] = dict.fromkeys(titles, MISSING)
+        if (says := found.get(name)) is not None:
+            first = np.isin(np.arange(len(says.given)), says.first(confident.FIRST))
+            flagged = confident.suspects(says.given, says.p, FILTERS[0])
+            right = says.suggestion == says.true
+            for title, group in zip(titles, (first, flagged, first | True), strict=True):
+                of = group & says.wrong
+                rows[name][title] = number(confident.share((right & of).sum(), of.sum()), 1)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+
+
+def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for every pruned run that was asked for: what was removed, and the last epoch (clean
+    test accuracy, percent) of the same loss on all labels, of the first stage (the mean of its
+    folds), and of the second stage, which trains on what was kept."""
+    found = {o.run.key: o for o in outcomes}
+    rows = {}
+    for run in runs:
+        if not (run.method and run.method["name"] == "pruned"):
+            continue
+        noise = next(name for name, is_of in NOISES.items() if is_of(run.noise))
+        result = found[run.key].record["result"] if run.key in found else None
+        whole = found.get(replace(run, method=None).key)
+        pruned = result["pruned"] if result else {}
+        precision = confident.share(pruned["wrong"], pruned["removed"]) if pruned else None
+        all_labels, second = whole and whole.last, result and result["last"]
+        rows[noise, run.seed] = {
+            "labels removed": str(pruned.get("removed", MISSING)),
+            "of these wrong (%)": number(precision, 1),
+            "one training, all labels": number(all_labels),
+            "first stage": number(result and result["first"]["last"]),
+            "second stage": number(second),
+            "gain": MISSING if None in (all_labels, second) else f"{second - all_labels:+.2f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["noise", "seed"])
+
+
+def judged(given: np.ndarray, wrong: np.ndarray, named: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Probabilities ``[N, K]`` by name, each as a detector of the ``wrong`` labels, with cleanlab's
+    default filter."""
+    rows = {}
+    for name, p in named.items():
+        made = confident.detection(given, p, wrong)
+        flagged = made["filters"][FILTERS[0]]
+        repeated = confident.share((p.argmax(axis=1) == given)[wrong].sum(), wrong.sum())
+        rows[name] = {
+            "wrong labels repeated (%)": number(repeated, 0),
+            "average precision (%)": number(made["average_precision"], 0),
+            "flagged": flagged["flagged"],
+            "precision (%)": number(flagged["precision"], 0),
+            "recall (%)": number(flagged["recall"], 0),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+# ------------------------------------------------------------------------------------ pictures
+
+
+def curves(found: Mapping[str, Evidence]) -> Figure:
+    """Left, the share of wrong labels among the first n suggestions, in a random order dotted;
+    right, precision over recall where cleanlab's filters, the points, cut the rankings."""
+    if not found:
+        return unrecorded(plt.figure(figsize=(12, 1)))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2))
+    lowest = [100.0, 100.0]
+    for (name, says), dash in zip(found.items(), DASHES, strict=False):
+        line = {"color": colour(says.run.loss["name"]), "ls": dash}
+        hits, n = says.wrong[says.order], np.arange(1, len(says.order) + 1)
+        precision, recall = 100 * np.cumsum(hits) / n, 100 * np.cumsum(hits) / hits.sum()
+        left.plot(n, precision, lw=2, label=name, **line)
+        left.axhline(100 * says.wrong.mean(), color="0.4", ls=":", lw=1.5)
+        right.plot(recall, precision, lw=2, **line)
+        for by, marker in MARKERS.items():
+            flagged = confident.suspects(says.given, says.p, by)
+            point = [100 * says.wrong[flagged].mean() if flagged.any() else 0.0,
+                     100 * flagged[says.wrong].mean()]  # fmt: skip
+            right.plot(point[1], point[0], marker, color=line["color"], mec="black", ms=8, zorder=3)
+            lowest = np.minimum(lowest, point)
+    left.axvline(confident.FIRST, color="0.4", lw=1, ls="--")
+    left.text(12, 100 * says.wrong.mean() + 1, "random order", fontsize="small")
+    left.set(xscale="log", xlabel="suggestions looked at, n", title="The first n suggestions",
+             ylabel="of these wrong (%)", xlim=(10, None))  # fmt: skip
+    left.xaxis.set_major_formatter("{x:,.0f}")
+    right.set(title="Where the filters cut", xlabel="recall: wrong labels that are found (%)",
+              ylabel="precision: found labels that are wrong (%)",
+              ylim=(lowest[0] - 4, 100.5), xlim=(lowest[1] - 4, 100.5))  # fmt: skip
+    handles = [plt.Line2D([], [], marker=m, ls="", color="0.6", mec="black", label=by)
+               for by, m in MARKERS.items()]  # fmt: skip
+    figure.legend(handles=left.get_legend_handles_labels()[0] + handles, ncols=4,
+                  loc="outside lower center", fontsize="small")  # fmt: skip
+    return figure
+
+
+def gallery(
+    images: np.ndarray, says: Evidence | None, index: Sequence[int], names: Sequence[str],
+    *, columns: int = 12,
+) -> Figure:  # fmt: skip
+    """Images ``[N, 1, H, W]`` at ``index``: given label → suggestion, and how sure the network is.
+    Among flipped labels one that the noise left alone has a thick frame and a cross. Without
+    evidence, a note."""
+    rows = max(1, -(-len(index) // columns)) if says is not None else 1
+    figure = plt.figure(figsize=(0.95 * columns, 1.35 * rows + 0.3))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    if says is None:
+        return unrecorded(figure)
+    flipped = says.wrong[np.asarray(index, dtype=int)]
+    mixed = flipped.any() and not flipped.all()
+    for ax, i in zip(axes, index, strict=False):
+        portrait(ax, images[i, 0], mixed and not says.wrong[i])
+        k = says.suggestion[i]
+        ax.set_title(f"{names[says.given[i]]} → {names[k]}\n{100 * says.p[i, k]:.0f} %",
+                     fontsize=9, fontweight="normal", pad=3)  # fmt: skip
+    if mixed:
+        handle = plt.Rectangle((0, 0), 1, 1, fill=False, edgecolor=FRAME, linewidth=2.5)
+        note = "not flipped: the data set's own label (thick frame, cross)"
+        figure.legend([handle], [note], loc="outside lower center", fontsize=9, frameon=False)
+    return figure
+
+
+def portrait(ax: Axes, image: np.ndarray, framed: bool) -> None:
+    """One image without ticks, framed and crossed at will."""
+    ax.set_axis_on()
+    ax.imshow(image, cmap="gray_r", interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(color=FRAME if framed else "0.8", linewidth=2.5 if framed else 0.8)
+    if framed:
+        ax.plot([0.06, 0.2], [0.8, 0.94], [0.06, 0.2], [0.94, 0.8], color=FRAME, lw=2.2,
+                transform=ax.transAxes)  # fmt: skip
+
+
+def unrecorded(figure: Figure) -> Figure:
+    """The figure, with nothing but the words that its runs are missing."""
+    if not figure.axes:  # a notebook does not show a figure without axes
+        figure.subplots().set_axis_off()
+    figure.text(0.5, 0.5, f"{MISSING} not yet recorded", ha="center", va="center")
+    return figure
