@@ -228,7 +228,7 @@ def grid_figure(
                         yerr=[s.half_width or 0 for _, s, _ in groups], marker=marker, ms=5.5,
                         lw=1, ls=DASHES[k], color=tone, capsize=3)  # fmt: skip
         if not any(o.run.noise["pattern"] == pattern for o in outcomes):
-            ax.text(0.5, 0.5, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
+            ax.text(0.5, 0.3, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
         if constant is not None:
             ax.axhline(constant, color="0.4", ls=(0, (1, 2)), lw=1.4)
         rates = [100 * n["rate"] for n in here]
