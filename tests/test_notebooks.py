@@ -14,7 +14,8 @@ from labelnoise.sweep import sweep
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric",
-         "04_robustness_theory", "08_confident_learning", "10_claims"]  # fmt: skip
+         "04_robustness_theory", "06_model_the_noise", "07_dmi", "08_confident_learning",
+         "10_claims"]  # fmt: skip
 
 
 def test_the_notebooks_of_the_tutorial_are_there():

@@ -78,8 +78,9 @@ def expected_time(todo: Sequence[Run], device: torch.device, side_by_side: int) 
     per_sample: dict[tuple[str, str], list[float]] = {}
     for record in Ledger(COMMITTED).records():
         config, made = record["config"], record["provenance"]
-        if (made["threads"] == 1) and made["precision"] == precision(device):
-            rate = made["seconds"] / len(record["curves"]["test_accuracy"])
+        whole = record["result"]["diverged_at"] is None
+        if whole and made["threads"] == 1 and made["precision"] == precision(device):
+            rate = made["seconds"] / Run(**config).epochs
             per_sample.setdefault((config["dataset"], config["model"]), []).append(rate)
     if device.type != "cpu" or any((r.dataset, r.model) not in per_sample for r in todo):
         return "unknown (no committed record of this kind of device)"

@@ -1,0 +1,298 @@
+"""Pictures and tables of L_DMI (notebook 07): what it promises, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from labelnoise import stats
+from labelnoise.configuration import Run
+from labelnoise.figures import DASHES
+from labelnoise.sweep import Outcome
+from labelnoise.tables import MISSING, number, sources, spread
+from labelnoise.theory import information
+from labelnoise.theory.information import Costs
+
+LOOKS = {  # loss -> colour (Okabe and Ito) and marker
+    "CE": ("#D55E00", "o"),
+    "Forward": ("#000000", "s"),
+    "GCE": ("#009E73", "^"),
+    "CLL": ("#0072B2", "D"),
+    "DMI": ("#CC79A7", "v"),
+}
+TONES = [tone for tone, _ in LOOKS.values()]
+PATTERNS = {
+    "independent": "independent\n[[1-r/2, r/2], [r/2, 1-r/2]]",
+    "dependent-a": "class-dependent (a)\n[[1-r, r], [0, 1]]",
+    "dependent-b": "class-dependent (b)\n[[1, 0], [r, 1-r]]",
+    "cifar10-dependent": "four classes into another one",
+}
+MARGIN = 0.5  # points of accuracy, of the rule in dmi_grids
+
+
+# ------------------------------------------------------------------------------ what it promises
+
+
+def orders(noises: Mapping[str, np.ndarray]) -> dict[str, Costs]:
+    """Name of a noise ``[3, 3]`` -> the losses of a crowd of imagined classifiers under it."""
+    logits, true = information.crowd(3)
+    return {name: information.costs(logits, true, T) for name, T in noises.items()}
+
+
+def order_table(noises: Mapping[str, np.ndarray], found: Mapping[str, Costs]) -> pd.DataFrame:
+    """A row a noise: what the noise adds to L_DMI, at least and at most, beside -log |det T|, and
+    Spearman's rank correlation of each loss with itself without noise."""
+    rows = {}
+    for name, costs in found.items():
+        det, added = abs(np.linalg.det(noises[name])), costs.dmi_noisy - costs.dmi
+        kept = stats.rank_correlation(costs.dmi, costs.dmi_noisy)[0]
+        rows[name] = {
+            "|det T|": number(det),
+            "-log |det T|": number(-np.log(det)) if det > 1e-12 else "inf",
+            "added to L_DMI": f"{added.min():.2f} to {added.max():.2f}" if det > 1e-12 else "floor",
+            "order kept by L_DMI": number(kept) if det > 1e-12 else MISSING,
+            "order kept by CE": number(stats.rank_correlation(costs.ce, costs.ce_noisy)[0]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("noise")
+
+
+def order_figure(found: Mapping[str, Costs]) -> Figure:
+    """Each loss with noise over the same loss without, a dot a classifier, a colour a noise."""
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
+    for (name, costs), (tone, marker) in zip(found.items(), LOOKS.values(), strict=False):
+        dots = {"ls": "", "ms": 5, "marker": marker, "color": tone, "label": name}
+        axes[0].plot(costs.dmi, costs.dmi_noisy, **dots)
+        axes[1].plot(costs.ce, costs.ce_noisy, **{**dots, "label": None})
+    for ax, loss in zip(axes, ("L_DMI", "cross-entropy"), strict=True):
+        ax.set(xlabel=f"{loss}, true labels (nats)", ylabel=f"{loss}, noisy labels (nats)",
+               title=loss)  # fmt: skip
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
+    return figure
+
+
+def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> Figure:
+    """Over the batch size, a colour a number of classes: how far L_DMI of a batch lies from that of
+    all data (median, and 5 to 95 % of the batches), and how often a batch prefers the better of two
+    classifiers by L_DMI (line) and by CE (dotted)."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5))
+    for K, tone, marker in zip(classes, TONES[2:], "osD", strict=False):
+        found = [information.batches(K, rate, size) for size in sizes]
+        low, median, high = np.quantile([b.error for b in found], (0.05, 0.5, 0.95), axis=1)
+        axes[0].fill_between(sizes, low, high, color=tone, alpha=0.2)
+        line = {"color": tone, "marker": marker, "ms": 5}
+        axes[0].plot(sizes, median, **line, label=f"L_DMI, K = {K}")
+        axes[1].plot(sizes, [100 * b.dmi_right.mean() for b in found], **line)
+        axes[1].plot(sizes, [100 * b.ce_right.mean() for b in found], **line, ls=":", mfc="none",
+                     label=f"CE, K = {K}")  # fmt: skip
+    for ax in axes:
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(sizes, [str(size) for size in sizes])
+        ax.set_xlabel("batch size (samples)")
+    axes[0].axhline(0, color="0.4", lw=1)
+    axes[0].set_yscale("symlog")
+    axes[0].set_yticks([-1, 0, 1, 10, 30], ["-1", "0", "1", "10", "30"])
+    axes[0].set(ylabel="L_DMI: batch minus all data (nats)", ylim=(-1.5, 45),
+                title="Is a batch enough to measure it?")  # fmt: skip
+    axes[1].set(ylim=(-3, 103), ylabel="batches that prefer the better one (%)",
+                title="Is a batch enough to compare two classifiers?")  # fmt: skip
+    figure.legend(loc="outside lower center", ncols=6, fontsize="small")
+    return figure
+
+
+def permutation_table(num_classes: int = 3) -> pd.DataFrame:
+    """One classifier whose outputs are renamed in every way."""
+    rows = [
+        {"outputs": order, "accuracy (%)": number(a, 1), "CE": number(ce), "L_DMI": number(dmi)}
+        for order, a, ce, dmi in information.permuted(num_classes)
+    ]
+    return pd.DataFrame(rows).set_index("outputs")
+
+
+def slope_table(num_classes: int, skills: Sequence[float]) -> pd.DataFrame:
+    """How hard each loss pulls at the logits of a batch, from a constant answer to a good one."""
+    rows = [
+        {
+            "skill": f"{skill:g}" if skill else "0 (constant)",
+            "accuracy (%)": number(accuracy, 1),
+            "slope of L_DMI": f"{dmi:.1e}" if dmi > 1e-15 else "0",
+            "slope of CE": f"{ce:.1e}",
+        }
+        for skill, accuracy, dmi, ce in information.slopes(num_classes, skills)
+    ]
+    return pd.DataFrame(rows).set_index("skill")
+
+
+# --------------------------------------------------------------------------- what became of it
+
+
+def at(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
+    """The finished outcomes of one noise and one loss, in the order of their seeds."""
+    found = [o for o in outcomes if o.run.noise == noise and o.run.loss["name"] == loss]
+    return sorted((o for o in found if o.last is not None), key=lambda o: o.run.seed)
+
+
+def noises(runs: Sequence[Run]) -> list[dict]:
+    """The noise settings of a grid, by pattern and then by rate."""
+    settings = {f"{r.noise}": r.noise for r in runs}.values()
+    return sorted(settings, key=lambda n: (list(PATTERNS).index(n["pattern"]), n["rate"]))
+
+
+def losses_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Name -> label of the losses of a grid; what all runs share, the warm start, is left out."""
+    return {r.loss["name"]: r.label.removesuffix(", warm start") for r in runs}
+
+
+def grid_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Last-epoch accuracy in percent, mean ± sd over seeds: a row a pattern and rate, a column a
+    loss; a dash for what is not recorded or has diverged."""
+    rows = {
+        (setting["pattern"], setting["rate"]): {
+            label: spread([o.last for o in at(outcomes, setting, name)])
+            for name, label in losses_of(runs).items()
+        }
+        for setting in noises(runs)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+
+
+def judged(
+    outcomes: Sequence[Outcome], noise: dict, other: str
+) -> tuple[stats.Summary, str] | None:
+    """DMI minus another loss at one noise, paired by seed, and *wins*, *loses* or *level* by the
+    rule in ``dmi_grids``; None where they share fewer than two seeds."""
+    ours, theirs = (stats.by_seed(at(outcomes, noise, name)) for name in ("DMI", other))
+    if len(set(ours) & set(theirs)) < 2:
+        return None
+    gain = stats.paired(ours, theirs)
+    if gain.low > 0 and gain.mean > MARGIN:
+        return gain, "wins"
+    return gain, "loses" if gain.high < 0 and gain.mean < -MARGIN else "level"
+
+
+def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """What DMI is worth against each other loss, in points, with the word of the rule."""
+    rows = {}
+    for setting in noises(runs):
+        cells = {}
+        for name, label in losses_of(runs).items():
+            if name != "DMI":
+                found = judged(outcomes, setting, name)
+                cells[f"against {label}"] = MISSING if found is None else (
+                    f"{found[0].mean:+.2f} ± {found[0].half_width:.2f} ({found[1]})"
+                )  # fmt: skip
+        rows[setting["pattern"], setting["rate"]] = cells
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+
+
+def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
+    """``supported``, ``contradicted`` or ``undecided`` by the rule in ``dmi_grids``; ``not yet
+    run`` unless every comparison can be made."""
+    rivals = [name for name in losses_of(runs) if name not in ("DMI", "Forward")]
+    words = {
+        (setting["pattern"], setting["rate"], name): judged(outcomes, setting, name)
+        for setting in noises(runs)
+        for name in rivals
+    }
+    if None in words.values():
+        return "not yet run"
+    told = {key: word for key, (_, word) in words.items()}
+    if "loses" in told.values():
+        return "contradicted"
+    highest = max(rate for _, rate, _ in told)
+    hard = [w for (pattern, rate, _), w in told.items()
+            if rate == highest and pattern != "independent"]  # fmt: skip
+    return "supported" if set(hard) == {"wins"} else "undecided"
+
+
+def grid_figure(
+    runs: Sequence[Run], outcomes: Sequence[Outcome], constant: float | None = None
+) -> Figure:
+    """Last-epoch accuracy over r, a panel a pattern: mean and 95 % t interval (dot), each seed
+    (dash). ``constant``: the accuracy of always naming the largest class, in percent."""
+    settings, named = noises(runs), losses_of(runs)
+    patterns = list(dict.fromkeys(n["pattern"] for n in settings))
+    figure, axes = plt.subplots(1, len(patterns), figsize=(1.6 + 3.6 * len(patterns), 4.6),
+                                sharey=True, squeeze=False)  # fmt: skip
+    for ax, pattern in zip(axes[0], patterns, strict=True):
+        here = [n for n in settings if n["pattern"] == pattern]
+        for k, name in enumerate(named):
+            tone, marker = LOOKS[name]
+            groups = [(100 * n["rate"] + 1.2 * (k - 2), [o.last for o in at(outcomes, n, name)])
+                      for n in here]  # fmt: skip
+            groups = [(x, stats.summarise(last), last) for x, last in groups if last]
+            for x, _, last in groups:
+                ax.plot([x] * len(last), last, "_", ms=7, color=tone)
+            ax.errorbar([x for x, _, _ in groups], [s.mean for _, s, _ in groups],
+                        yerr=[s.half_width or 0 for _, s, _ in groups], marker=marker, ms=5.5,
+                        lw=1, ls=DASHES[k], color=tone, capsize=3)  # fmt: skip
+        if not any(o.run.noise["pattern"] == pattern for o in outcomes):
+            ax.text(0.5, 0.3, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
+        if constant is not None:
+            ax.axhline(constant, color="0.4", ls=(0, (1, 2)), lw=1.4)
+        rates = [100 * n["rate"] for n in here]
+        ax.set_xticks(rates, [f"{r:g}" for r in rates])
+        ax.set(xlabel="r (%)", title=PATTERNS[pattern], xlim=(min(rates) - 6, max(rates) + 6))
+    axes[0][0].set(ylabel="clean test accuracy, last epoch (%)", ylim=(-3, 103))
+    marks = [plt.Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ls=DASHES[k],
+                        label=label) for k, (name, label) in enumerate(named.items())]  # fmt: skip
+    if constant is not None:
+        marks.append(plt.Line2D([], [], color="0.4", ls=(0, (1, 2)), label="always the same class"))
+    columns = 6 if len(patterns) > 1 else 2
+    figure.legend(handles=marks, loc="outside lower center", ncols=columns, fontsize="small")
+    return figure
+
+
+def stage_table(runs: Sequence[Run], outcomes: Sequence[Outcome], loss: str) -> pd.DataFrame:
+    """Both stages of one loss, and what each rule of selection would have reported, in percent
+    (mean over seeds): where the second stage starts, its last epoch, the epochs with the best noisy
+    validation accuracy and with the lowest validation loss, and the best epoch on the test set."""
+    columns = {
+        "start": lambda r: r["first"]["val_chosen"],
+        "last epoch": lambda r: r["last"],
+        "noisy validation accuracy": lambda r: r["val_chosen"],
+        "validation loss": lambda r: r["val_loss_chosen"],
+        "best epoch": lambda r: r["best"],
+    }
+    rows = {
+        (n["pattern"], n["rate"]): {
+            title: spread([of(o.record["result"]) for o in at(outcomes, n, loss)])
+            for title, of in columns.items()
+        }
+        for n in noises(runs)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+
+
+def cold_table(
+    cold: Sequence[Outcome], warm: Sequence[Outcome], runs: Sequence[Run]
+) -> pd.DataFrame:
+    """L_DMI from random weights (``runs``, at one seed each) beside its warm start at that seed:
+    last-epoch accuracy, and the accuracy with the two outputs swapped."""
+    rows = {}
+    for run in runs:
+        seeded = [[o.last for o in at(found, run.noise, "DMI") if o.run.seed == run.seed]
+                  for found in (cold, warm)]  # fmt: skip
+        alone, started = ([*last, None][0] for last in seeded)
+        rows[run.noise["pattern"], run.noise["rate"]] = {
+            "from random weights": number(alone),
+            "outputs swapped": number(None if alone is None else 100 - alone),
+            "warm start": number(started),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+
+
+def state_table(grids: Mapping[str, tuple[Sequence[Run], Sequence[Outcome]]]) -> pd.DataFrame:
+    """How much of each grid of the paper is recorded; of the data sets that cannot be fetched,
+    where their files are expected."""
+    rows = [
+        {"data set": name, "runs": len(runs), "recorded": len(outcomes), "state": sources(outcomes)}
+        for name, (runs, outcomes) in grids.items()
+    ]
+    rows += [
+        {"data set": name, "runs": MISSING, "recorded": 0,
+         "state": f"bring the data: photo_sets.{loader}"}
+        for name, loader in (("Dogs vs. Cats", "dogs_vs_cats"), ("Clothing1M", "clothing1m"))
+    ]  # fmt: skip
+    return pd.DataFrame(rows).set_index("data set")

@@ -1,0 +1,213 @@
+"""L_DMI in notebook 07: the numbers of its properties, and tables that follow the records."""
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+mpl.use("agg")
+
+from labelnoise import experiments, losses, noise
+from labelnoise.figures import information as info
+from labelnoise.losses.dmi import joint
+from labelnoise.sweep import Outcome
+from labelnoise.tables import MISSING
+from labelnoise.theory import information
+
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
+
+MERGED = np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
+
+
+# ---------------------------------------------------------------------------- the two properties
+
+
+def test_noise_adds_its_constant_to_l_dmi_and_turns_the_order_of_ce():
+    noises = {"pairflip": noise.pairflip(3, 0.6), "merged": MERGED}
+    found = info.orders(noises)
+    added = found["pairflip"].dmi_noisy - found["pairflip"].dmi
+    assert added == pytest.approx(np.full(60, -math.log(0.28)))
+    table = info.order_table(noises, found)
+    assert table.loc["pairflip", "added to L_DMI"] == "1.27 to 1.27"
+    assert table.loc["pairflip", "order kept by L_DMI"] == "1.00"
+    assert float(table.loc["pairflip", "order kept by CE"]) < 0.5
+    assert table.loc["merged", "order kept by L_DMI"] == MISSING
+    assert table.loc["merged", "added to L_DMI"] == "floor"
+
+
+def test_costs_in_expectation_are_those_of_the_losses_on_many_noisy_labels():
+    logits, true = information.crowd(3, size=2, samples=200)
+    T = np.array([[0.6, 0.4, 0], [0, 1, 0], [0, 0.3, 0.7]])
+    found = information.costs(logits, true, T)
+    many = true.repeat(2000)
+    given = torch.from_numpy(noise.corrupt(many.numpy(), T, 0)[0])
+    for m, z in enumerate(logits):
+        assert found.dmi[m] == pytest.approx(losses.DMI()(z, true).item())
+        assert found.ce[m] == pytest.approx(losses.CE()(z, true).item())
+        z = z.repeat(2000, 1)
+        assert found.dmi_noisy[m] == pytest.approx(losses.DMI()(z, given).item(), abs=0.02)
+        assert found.ce_noisy[m] == pytest.approx(losses.CE()(z, given).item(), rel=0.01)
+
+
+def test_of_joint_is_the_loss():
+    logits, true = information.crowd(4, size=1, samples=100)
+    loss = losses.DMI()(logits[0], true)
+    assert information.of_joint(joint(logits[0], true)) == pytest.approx(loss.item())
+
+
+def test_large_batches_measure_and_compare_better_and_small_ones_lack_classes():
+    small, large = (information.batches(10, 0.3, size, repeats=100) for size in (16, 256))
+    assert small.lacks_class.mean() > 0.8
+    assert large.lacks_class.mean() == 0
+    assert np.ptp(np.quantile(large.error, (0.05, 0.95))) < 3
+    assert np.median(small.error) > 10
+    assert large.dmi_right.mean() > 0.9 > 0.3 > small.dmi_right.mean()
+    assert (small.error[small.lacks_class] > 20).all()  # at the floor
+
+
+def test_renaming_the_outputs_changes_all_but_l_dmi():
+    rows = information.permuted(3)
+    assert rows[0][0] == "0 1 2"
+    assert len({order for order, *_ in rows}) == 6
+    accuracies, ce, dmi = zip(*((a, c, d) for _, a, c, d in rows), strict=True)
+    assert sum(accuracies) == pytest.approx(200)  # each sample is right in 2 of 6 namings
+    assert max(accuracies) == accuracies[0] > 90
+    assert min(ce) == ce[0]
+    assert dmi == pytest.approx([dmi[0]] * 6)
+
+
+def test_a_constant_answer_has_no_slope():
+    (_, _, constant, ce), (_, accuracy, warm, _) = information.slopes(10, (0, 2))
+    assert constant < 1e-15
+    assert ce > 1e-3
+    assert accuracy > 50
+    assert warm > 10 * ce / 3
+    assert info.slope_table(10, (0, 2)).loc["0 (constant)", "slope of L_DMI"] == "0"
+
+
+def test_a_refusal_is_told_and_an_acceptance_is_no_refusal():
+    assert "too small for DMI" in information.refusal(
+        lambda: losses.DMI()(torch.zeros(3, 10), torch.arange(3))
+    )
+    with pytest.raises(AssertionError, match="nothing was refused"):
+        information.refusal(lambda: losses.DMI())
+
+
+# ------------------------------------------------------------------------------------ the grids
+
+
+RUNS = experiments.GRIDS["dmi_fashion"]()
+
+
+def outcome(run, last: float | None, **result) -> Outcome:
+    made = {"last": last, "best": 99.0, "val_chosen": 97.0, "val_loss_chosen": 96.0,
+            "first": {"val_chosen": 80.0}, **result}  # fmt: skip
+    return Outcome(run, {"result": made}, "committed")
+
+
+def made(ahead, runs=RUNS) -> list[Outcome]:
+    """Every run at 80 + seed, DMI ahead by ``ahead(noise)`` and a little that differs by seed."""
+    return [
+        outcome(r, 80.0 + r.seed
+                + (ahead(r.noise) + 0.1 * r.seed if r.loss["name"] == "DMI" else 0))
+        for r in runs
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ahead", "word"),
+    [
+        (lambda n: 2.0, "supported"),
+        (lambda n: 2.0 if n["rate"] == 0.6 and n["pattern"] != "independent" else 0.0, "supported"),
+        (lambda n: 2.0 if n["pattern"] == "dependent-a" else 0.0, "undecided"),
+        (lambda n: 0.0, "undecided"),
+        (lambda n: -2.0 if (n["rate"], n["pattern"]) == (0.2, "independent") else 2.0,
+         "contradicted"),
+        (lambda n: -0.5 if n["rate"] == 0.2 else 2.0, "supported"),  # within the margin
+    ],
+)  # fmt: skip
+def test_the_verdict_is_the_rule_of_the_grid(ahead, word):
+    assert info.verdict(RUNS, made(ahead)) == word
+
+
+def test_the_verdict_waits_for_every_comparison_and_forward_has_no_part_in_it():
+    every = made(lambda n: 2.0)
+    assert info.verdict(RUNS, every[:-5]) == "supported"  # two seeds are left everywhere
+    lacking = [o for o in every if o.run.loss["name"] != "GCE" or o.run.seed == 0]
+    assert info.verdict(RUNS, lacking) == "not yet run"
+    assert info.verdict(RUNS, []) == "not yet run"
+    assert info.verdict(RUNS, [o for o in every if o.run.loss["name"] != "Forward"]) == "supported"
+
+
+def test_tables_show_the_records_by_pattern_rate_and_loss():
+    outcomes = made(lambda n: 2.0)
+    table = info.grid_table(RUNS, outcomes)
+    assert table.shape == (9, 5)
+    assert table.index[0] == ("independent", 0.2)
+    assert table.loc[("dependent-b", 0.6), "CE"] == "81.00 ± 1.00"
+    assert table.loc[("dependent-b", 0.6), "DMI"] == "83.10 ± 1.10"
+    against = info.against_table(RUNS, outcomes)
+    assert list(against.columns) == [
+        "against CE", "against Forward(true T)", "against GCE", "against CLL(target, sigma 1)"
+    ]  # fmt: skip
+    assert against.loc[("dependent-a", 0.4), "against CE"] == "+2.10 ± 0.25 (wins)"
+    stages = info.stage_table(RUNS, outcomes, "DMI")
+    assert stages.loc[("dependent-a", 0.4)].tolist() == [
+        "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00", "99.00 ± 0.00"
+    ]  # fmt: skip
+
+
+def test_what_is_missing_or_diverged_is_a_dash():
+    assert (info.grid_table(RUNS, []) == MISSING).all(axis=None)
+    assert (info.against_table(RUNS, []) == MISSING).all(axis=None)
+    assert (info.stage_table(RUNS, [], "DMI") == MISSING).all(axis=None)
+    broken = [outcome(r, None) for r in RUNS if r.loss["name"] == "DMI"]
+    assert (info.grid_table(RUNS, broken) == MISSING).all(axis=None)
+
+
+def test_the_cold_start_stands_beside_the_warm_one_of_its_seed():
+    runs = experiments.GRIDS["dmi_cold"]()
+    cold = [outcome(r, 12.5) for r in runs]
+    table = info.cold_table(cold, made(lambda n: 2.0), runs)
+    assert len(table) == 3
+    assert table.loc[("dependent-a", 0.4)].tolist() == ["12.50", "87.50", "82.00"]
+    assert (info.cold_table([], [], runs) == MISSING).all(axis=None)
+
+
+def test_data_that_cannot_be_fetched_say_what_to_bring():
+    table = info.state_table({"Fashion-MNIST": (RUNS, made(lambda n: 0.0)), "MR": (RUNS, [])})
+    assert table.loc["Fashion-MNIST"].tolist() == [135, 135, "committed"]
+    assert table.loc["MR", "state"] == "not yet run"
+    for name in ("Dogs vs. Cats", "Clothing1M"):
+        assert table.loc[name, "state"].startswith("bring the data: photo_sets.")
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
+    some = [o for o in made(lambda n: 2.0) if o.run.noise["pattern"] != "dependent-b"]
+    figure = info.grid_figure(RUNS, some, constant=90.0)
+    assert len(figure.axes) == 3
+    for ax, drawn in zip(figure.axes, (True, True, False), strict=True):
+        assert [t.get_text() for t in ax.texts] == ([] if drawn else ["not yet run"])
+    dmi = figure.axes[0].containers[-1].lines[0]
+    assert dmi.get_ydata().tolist() == pytest.approx([83.1] * 3)
+    assert dmi.get_xdata() == pytest.approx([20, 40, 60], abs=3)
+
+
+def test_the_order_figure_has_a_dot_a_classifier():
+    figure = info.order_figure(info.orders({"symmetric": noise.symmetric(3, 0.4)}))
+    for ax in figure.axes:
+        (dots,) = ax.lines
+        assert len(dots.get_xdata()) == 60
+
+
+def test_the_batch_figure_has_every_size_and_number_of_classes():
+    figure = info.batch_figure((2, 3), (16, 64), 0.3)
+    assert len(figure.axes[0].collections) == 2
+    assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2] * 4
+    drawn = figure.axes[1].lines[0].get_ydata()
+    assert drawn[1] == 100 * information.batches(2, 0.3, 64).dmi_right.mean()
