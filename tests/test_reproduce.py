@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from papermill.exceptions import PapermillExecutionError
 
@@ -124,3 +126,19 @@ def test_report_puts_paper_committed_and_this_machine_side_by_side(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<table") == text.count("## ") - text.count("(none)")
     assert "96.81" in page
+
+
+def test_expected_time_counts_every_training_and_no_diverged_run(monkeypatch):
+    """A run of five folds that took 500 s needs 100 s a training, not 500; one that stopped after
+    its first epoch says nothing."""
+    folds, single = experiments.detectors(seeds=[0])[0], experiments.parity([0])[-1]
+    assert (folds.trainings, single.trainings, folds.model) == (5, 1, single.model)
+    made = {"threads": 1, "precision": reproduce.precision(torch.device("cpu"))}
+    records = [
+        {"config": run.config, "result": {"diverged_at": at},
+         "provenance": {**made, "seconds": seconds}}
+        for run, at, seconds in ((folds, None, 500.0), (single, 1, 2.0))
+    ]  # fmt: skip
+    monkeypatch.setattr(reproduce, "Ledger", lambda _: SimpleNamespace(records=lambda: records))
+    text = reproduce.expected_time([single] * 6, torch.device("cpu"), 1)
+    assert text.startswith("about 10 minutes")
