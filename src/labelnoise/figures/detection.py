@@ -19,13 +19,13 @@ from labelnoise import confident
 from labelnoise.configuration import FILTERS, Run, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
+from labelnoise.figures.noise import WRONG
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, interval, number, sources, spread
 from labelnoise.task import given_labels
 
 MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
-FRAME = "#D55E00"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def evidence(
     for o in outcomes:
         if loss_name(o) in found or "detection" not in o.record["result"]:
             continue
-        folder = {"here": REPRODUCED / "results", "committed": COMMITTED}[o.source]
+        folder = COMMITTED if o.source == "committed" else REPRODUCED / "results"
         if (arrays := Ledger(folder).arrays(o.run)) is not None:
             part, labels = images[: o.run.subset], true[: o.run.subset]
             given = given_labels(o.run, part, labels)
@@ -138,17 +138,18 @@ def memory_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
 ) -> pd.DataFrame:
     """How often a network repeats a wrong label, in percent of the wrong labels: of samples that
-    it trains on (mean over folds and seeds), and of samples that it never saw (``found``)."""
+    it trains on (mean over folds and seeds), and of samples that it never saw (``found``). Last,
+    the labels whose stored probability is 0, which have no order among themselves."""
     rows = {}
     for name, group in by_loss(runs, outcomes).items():
-        seen = [o.record["result"]["fit_wrong"] for o in group]
-        unseen = None
-        if name in found:
-            says = found[name]
+        unseen = zeros = None
+        if (says := found.get(name)) is not None:
             unseen = 100 * float((says.suggestion == says.given)[says.wrong].mean())
+            zeros = int((says.p[np.arange(len(says.given)), says.given] == 0).sum())
         rows[name] = {
-            "wrong labels repeated, seen (%)": spread(seen, 1),
-            "wrong labels repeated, never seen (%)": number(unseen, 1),
+            "repeated, seen (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
+            "repeated, never seen (%)": number(unseen, 1),
+            "labels with p_y = 0": number(zeros, 0),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
@@ -238,7 +239,7 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
             right.plot(point[1], point[0], marker, color=line["color"], mec="black", ms=8, zorder=3)
             lowest = np.minimum(lowest, point)
     left.axvline(confident.FIRST, color="0.4", lw=1, ls="--")
-    left.text(12, 100 * says.wrong.mean() + 1, "random order", fontsize="small")
+    left.text(12, 100 * says.wrong.mean() + 1.4, "random order", fontsize="small")
     left.set(xscale="log", xlabel="suggestions looked at, n", title="The first n suggestions",
              ylabel="of these wrong (%)", xlim=(10, None))  # fmt: skip
     left.xaxis.set_major_formatter("{x:,.0f}")
@@ -266,17 +267,16 @@ def gallery(
         ax.set_axis_off()
     if says is None:
         return unrecorded(figure)
-    flipped = says.wrong[np.asarray(index, dtype=int)]
-    mixed = flipped.any() and not flipped.all()
+    mixed = len(set(says.wrong[np.asarray(index, dtype=int)])) == 2
     for ax, i in zip(axes, index, strict=False):
         portrait(ax, images[i, 0], mixed and not says.wrong[i])
         k = says.suggestion[i]
         ax.set_title(f"{names[says.given[i]]} → {names[k]}\n{100 * says.p[i, k]:.0f} %",
                      fontsize=9, fontweight="normal", pad=3)  # fmt: skip
     if mixed:
-        handle = plt.Rectangle((0, 0), 1, 1, fill=False, edgecolor=FRAME, linewidth=2.5)
-        note = "not flipped: the data set's own label (thick frame, cross)"
-        figure.legend([handle], [note], loc="outside lower center", fontsize=9, frameon=False)
+        name = "not flipped: the data set's own label (frame, cross)"
+        handle = plt.Rectangle((0, 0), 1, 1, fill=False, edgecolor=WRONG, linewidth=2.5, label=name)
+        figure.legend(handles=[handle], loc="outside lower center", fontsize=9, frameon=False)
     return figure
 
 
@@ -285,9 +285,9 @@ def portrait(ax: Axes, image: np.ndarray, framed: bool) -> None:
     ax.set_axis_on()
     ax.imshow(image, cmap="gray_r", interpolation="nearest")
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(color=FRAME if framed else "0.8", linewidth=2.5 if framed else 0.8)
+    ax.spines[:].set(color=WRONG if framed else "0.8", linewidth=2.5 if framed else 0.8)
     if framed:
-        ax.plot([0.06, 0.2], [0.8, 0.94], [0.06, 0.2], [0.94, 0.8], color=FRAME, lw=2.2,
+        ax.plot([0.06, 0.2], [0.8, 0.94], [0.06, 0.2], [0.94, 0.8], color=WRONG, lw=2.2,
                 transform=ax.transAxes)  # fmt: skip
 
 
