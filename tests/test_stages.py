@@ -133,7 +133,7 @@ def test_out_of_sample_probabilities_stand_where_their_samples_stand(records):
     task = Task.of(run(), torch.device("cpu"))
     p = records["cross-validation"]["arrays"]["probabilities"]
     assert p.shape == (len(task.true), 10)
-    assert p.dtype == np.float16
+    assert p.dtype == np.float32
     assert (p.argmax(axis=1) == task.true.numpy()).mean() > 0.8
 
 
@@ -202,11 +202,11 @@ def test_arrays_lie_beside_the_record_and_are_checked(here):
     of = VARIANTS["cross-validation"]
     assert train_missing([of], here) == 1
     stored = here.arrays(of)["probabilities"]
-    assert stored.dtype == np.float16
+    assert stored.dtype == np.float32
     assert here.find(of)["result"]["detection"]["average_precision"] > 80
     assert list((here.directory / ".checkpoints").glob("*.pt")) == []
     path = here.path(of).with_suffix(".npz")
-    np.savez_compressed(path, probabilities=stored + np.float16(0.1))
+    np.savez_compressed(path, probabilities=stored + np.float32(0.1))
     with pytest.raises(RecordError, match=r"arrays .* are damaged or belong to another run"):
         here.arrays(of)
     path.write_bytes(path.read_bytes()[:100])

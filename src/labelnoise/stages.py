@@ -5,7 +5,9 @@
   as it was estimated, and ``first``, the result of the first training; so have the curves.
 - *cross_validation*: every sample is predicted by a network that never saw it. ``curves`` and
   ``result`` are means over the folds; ``result`` has ``detection``, how well the probabilities
-  find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves.
+  find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves, in
+  float32: a loss that makes its network sure has many p_y that would be 0 in float16, and a ranking
+  of zeros is no ranking.
 - *pruned*: a cross-validation, then a training without the samples that cleanlab's filter suspects.
   ``result`` has ``first`` and ``pruned``: how many samples went, and how many of them were wrong.
 - *warm_start*: a network trained with CE on the noisy labels, at its best epoch on a noisy
@@ -161,15 +163,14 @@ def cross_validated(stages: Stages) -> dict:
     """Out-of-sample probabilities of every sample, and how well they find the wrong labels."""
     task, run = stages.task, stages.run
     probabilities, curves = stages.out_of_sample(replace(run, method=None), run.method["folds"])
-    kept = probabilities.astype(np.float16)
     given, wrong = task.given.cpu().numpy(), (task.given != task.true).cpu().numpy()
     return {
         "result": {
             **summarise(curves, task.noise_rate, None),
-            "detection": confident.detection(given, kept.astype(np.float32), wrong),
+            "detection": confident.detection(given, probabilities, wrong),
         },
         "curves": curves,
-        "arrays": {"probabilities": kept},
+        "arrays": {"probabilities": probabilities},
     }
 
 
