@@ -77,7 +77,7 @@ test: env ## every test, and every notebook against its committed outputs
 audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
-bench: env ## speed and memory against their targets, into benchmarks/ (about 25 minutes)
+bench: env ## speed and memory against their targets, into benchmarks/ (about 35 minutes)
 	$(PY) benchmarks/losses.py --write
 	$(PY) benchmarks/engine.py --write
 

@@ -24,8 +24,10 @@ def compose(results: dict) -> str:
     return f"""# Speed
 
 Ratios measured side by side, in one run on one machine; `make bench` measures again and writes this
-file ({machine["minutes"]} minutes). Medians (least–greatest) over the rounds; a target is reached
-or missed by the median. Every second behind them is in `engine.json`.
+file ({machine["minutes"]} minutes, after those of the losses). Medians (least–greatest) over the
+rounds; a target is reached or missed by the median. The ranges hold every round, also those that
+something else on the machine disturbed: where one begins below zero, it is the difference of two
+measurements of which one was. Every second behind them is in `engine.json`.
 
 {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gb"]:.0f} GB, {machine["system"]}, \
 Python {machine["python"]}, torch {machine["torch"]}, torchvision {machine["torchvision"]}; \

@@ -85,7 +85,7 @@ def test_records_that_stand_are_bit_identical_and_results_stay_untouched(
     assert call("--n", "7", "--seed", "3") == 0, "more than there are: all of them"
     said = capsys.readouterr().out
     assert "audit with seed 3" in said
-    assert "2 of 2 eligible records (at most 12 CPU minutes a run; 2 in all)" in said
+    assert "2 of 2 eligible records (at most 20 CPU minutes a run; 2 in all)" in said
     assert said.count(": bit-identical") == 2
     assert "2 of 2 records stand" in said
     assert contents(committed) == before

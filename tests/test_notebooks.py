@@ -76,3 +76,11 @@ def test_nbval_catches_one_altered_number(tmp_path):
     caught = nbval(altered, tmp_path / "b")
     assert caught.returncode == 1
     assert "96.82" in caught.stdout
+
+
+def test_readme_and_first_notebook_give_the_same_advice():
+    start = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
+    cell = next(c.source for c in start.cells if c.source.startswith("## Which should I use?"))
+    table = [line for line in cell.splitlines() if line.startswith("|")]
+    assert len(table) > 4
+    assert "\n".join(table).replace("](", "](notebooks/") in (ROOT / "README.md").read_text()

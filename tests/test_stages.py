@@ -195,6 +195,21 @@ def test_a_first_training_that_diverges_stops_the_run():
         stages.train(of, device="cpu")
 
 
+def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
+    """Its probabilities are a fifth of the result, though no other training comes after it."""
+    fit, count = stages.fit, iter(range(1, 10))
+
+    def broken(of, task, state, *rest):
+        seconds = fit(of, task, state, *rest)
+        if next(count) == TRAININGS["cross-validation"]:
+            state.diverged_at = of.protocol["epochs"]
+        return seconds
+
+    monkeypatch.setattr(stages, "fit", broken)
+    with pytest.raises(RuntimeError, match=r"diverged at epoch .*the result rests on it"):
+        stages.train(VARIANTS["cross-validation"], device="cpu")
+
+
 # ----------------------------------------------------------------------------------- records
 
 

@@ -375,6 +375,24 @@ def test_the_command_line_names_what_it_knows(wrong, known, capsys):
     assert known in said
 
 
+def test_the_command_line_says_what_failed_without_a_traceback(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert sweep.main(["smoke", "--into", str(tmp_path / "file")]) == 1
+    assert "error: cannot write to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_at_all_is_refused_at_once(workers, here):
+    with pytest.raises(ValueError, match=rf"workers={workers} must be at least 1"):
+        sweep.train_missing(experiments.smoke(), here, workers=workers)
+
+
+def test_a_record_names_the_commit_that_the_workers_loaded(here, monkeypatch):
+    monkeypatch.setattr(workers, "commit", lambda: "before")
+    sweep.train_missing(experiments.smoke()[:1], here)
+    assert here.find(experiments.smoke()[0])["provenance"]["commit"] == "before"
+
+
 def test_the_command_line_trains_where_it_is_told(tmp_path, monkeypatch):
     asked = []
 

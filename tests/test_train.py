@@ -256,6 +256,14 @@ FOREIGN = {
     "threads": {"threads": 2},
     "torch": {"torch": "0.0.1"},
     "precision": {"precision": None},
+    "code": {"patches": [(train, "CODE", "another")]},
+    # what a GPU has written: torch would put it back on a GPU, which may not be there
+    "device": {
+        "patches": [
+            (train, "device_name", lambda device: "NVIDIA"),
+            (torch.serialization, "location_tag", lambda storage: "cuda:0"),
+        ]
+    },
 }
 
 
@@ -271,6 +279,8 @@ def test_a_checkpoint_of_another_run_or_build_is_passed_over(
             native = machine.precision(CPU)
             foreign = next(name for name in machine.PRECISIONS if name != native)
             patched.setenv("LABELNOISE_PRECISION", other.pop("precision") or foreign)
+        for where, name, value in other.pop("patches", []):
+            patched.setattr(where, name, value)
         of = other.pop("of", VARIANTS["mlp"])
         with pytest.raises(KeyboardInterrupt):
             record(of, checkpoint=checkpoint, on_epoch=interrupt_at(2), **other)
@@ -322,7 +332,7 @@ def test_the_seconds_of_a_resumed_run_include_what_was_trained_before(tmp_path):
     state = State(of, task, CPU)
     train.train_epoch(of, task, state)
     train.evaluate(task, state)
-    identity = f"{of.key} {torch.__version__} cpu {machine.precision(CPU)} 1 threads"
+    identity = train.identity(of, CPU, 1)
     state.save(checkpoint, identity, 1000.0)
     assert 1000 <= record(of, checkpoint=checkpoint)["provenance"]["seconds"] < 1100
 

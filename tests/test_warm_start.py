@@ -1,7 +1,5 @@
 """The two stages of L_DMI: what the second one starts from, and resumption to the bit."""
 
-import hashlib
-import io
 import json
 from dataclasses import replace
 
@@ -203,25 +201,6 @@ def test_killed_again_and_again_it_gets_there_to_the_bit(every, record, tmp_path
             continue
     assert counted == list(range(1, 10))
     assert exact(made) == exact(record)
-
-
-def test_a_checkpoint_of_before_the_best_weights_were_kept_is_resumed(tmp_path):
-    path = tmp_path / "run.pt"
-
-    def interrupt(epoch):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train.train(PLAIN, device="cpu", checkpoint=path, on_epoch=interrupt)
-    saved = torch.load(io.BytesIO(path.read_bytes()[32:]), weights_only=True)
-    del saved["best"]
-    buffer = io.BytesIO()
-    torch.save(saved, buffer)
-    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
-    epochs = []
-    made = train.train(PLAIN, device="cpu", checkpoint=path, on_epoch=epochs.append)
-    assert epochs == [2, 3, 4, 5, 6]
-    assert exact(made) == exact(train.train(PLAIN, device="cpu"))
 
 
 def test_a_sweep_stores_the_same_record_and_leaves_no_checkpoint(

@@ -35,7 +35,8 @@ launch; and four runs, each with CUDA's own half gigabyte, find room on any card
 
 RETRIES = 3
 """How often a run that was lost with its worker or node is trained again: enough for a cluster that
-loses nodes now and then, and an end for a run that takes its worker down itself."""
+loses nodes now and then, and an end for a run that takes its worker down itself. What Ray's memory
+monitor kills, Ray counts apart (``RAY_task_oom_retries``)."""
 
 AHEAD = 2
 """Runs out at a time, in units of what the cluster trains at once: those that wait there tell an

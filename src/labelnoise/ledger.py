@@ -136,7 +136,8 @@ def fingerprints(arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def read(path: Path) -> dict:
-    """The record at ``path``, verified: complete, unedited, and under the key of its config."""
+    """The record at ``path``, verified: complete, its config, result and curves unedited (not its
+    provenance, which no checksum covers), and under the key of its config."""
     try:
         record = json.loads(path.read_text())
         if set(record) != set(PARTS) or record["provenance"]["sha256"] != digest(record):

@@ -1,6 +1,7 @@
 """The machine that computes a run: its device, its precision, and what a record says of it."""
 
 import contextlib
+import hashlib
 import os
 import platform
 import subprocess
@@ -13,6 +14,9 @@ import torch
 import labelnoise
 
 PRECISIONS = ("bfloat16", "float32")
+PACKAGE = Path(labelnoise.__file__).parent
+SOURCES = (path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
+CODE = hashlib.sha256(b"".join(SOURCES)).hexdigest()[:16]  # of what this process has imported
 
 
 @contextlib.contextmanager
@@ -47,15 +51,17 @@ def autocast(device: torch.device) -> torch.autocast:
 
 @contextlib.contextmanager
 def exact_arithmetic(threads: int) -> Iterator[None]:
-    """Fixed thread count and deterministic kernels inside, the caller's settings after."""
-    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    """Fixed thread count, deterministic kernels and no TF32 in place of float32 inside, the
+    caller's settings after."""
+    cudnn = torch.backends.cudnn
+    before = torch.get_num_threads(), cudnn.deterministic, cudnn.allow_tf32
     torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = True
+    cudnn.deterministic, cudnn.allow_tf32 = True, False
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
-        torch.backends.cudnn.deterministic = before[1]
+        cudnn.deterministic, cudnn.allow_tf32 = before[1:]
 
 
 def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: float) -> dict:
@@ -76,17 +82,18 @@ def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: f
 
 def commit() -> str | None:
     """The commit of the package, with ``+changes`` if its source differs; None outside git."""
-    here = Path(labelnoise.__file__).parent
 
     def git(*arguments: str) -> str:
         try:
-            done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True)
+            done = subprocess.run(
+                ["git", "-C", PACKAGE, *arguments], capture_output=True, text=True
+            )
         except FileNotFoundError:  # git is not installed
             return ""
         return done.stdout.strip()
 
     head = git("rev-parse", "HEAD")
-    return (head + ("+changes" if git("status", "--porcelain", here) else "")) if head else None
+    return (head + ("+changes" if git("status", "--porcelain", PACKAGE) else "")) if head else None
 
 
 def device_name(device: torch.device) -> str:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import nbformat
 import papermill
@@ -72,23 +73,25 @@ def announce(profile: str, runs: Sequence[Run], here: Ledger, executor: str = "l
 
 
 def expected_time(todo: Sequence[Run], device: torch.device, side_by_side: int) -> str:
-    """From the committed records' own wall times, per network, sample and epoch."""
+    """From the committed records' own wall times: the median of each data set and network, per
+    epoch. What no record can tell is counted."""
     if not todo:
         return "nothing to train"
-    per_sample: dict[tuple[str, str], list[float]] = {}
+    per_epoch: dict[tuple[str, str], list[float]] = {}
     for record in Ledger(COMMITTED).records():
         config, made = record["config"], record["provenance"]
         whole = record["result"]["diverged_at"] is None
         if whole and made["threads"] == 1 and made["precision"] == precision(device):
             rate = made["seconds"] / Run(**config).epochs
-            per_sample.setdefault((config["dataset"], config["model"]), []).append(rate)
-    if device.type != "cpu" or any((r.dataset, r.model) not in per_sample for r in todo):
-        return "unknown (no committed record of this kind of device)"
-    seconds = sum(
-        r.epochs * min(per_sample[r.dataset, r.model]) for r in todo
-    ) / side_by_side  # fmt: skip
+            per_epoch.setdefault((config["dataset"], config["model"]), []).append(rate)
+    known = [r for r in todo if (r.dataset, r.model) in per_epoch]
+    if device.type != "cpu" or not known:
+        return "unknown (no committed record of such runs on this kind of device)"
+    seconds = sum(r.epochs * median(per_epoch[r.dataset, r.model]) for r in known) / side_by_side
+    unknown = len(todo) - len(known)
     return (
         f"about {max(1, round(seconds / 60))} minutes on a CPU like that of the committed records"
+        + (f", and {unknown} runs of networks that no record has" if unknown else "")
     )
 
 

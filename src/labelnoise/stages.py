@@ -98,7 +98,7 @@ class Stages:
         self.number += 1
         before = self.epochs
         state = State(run, task, self.device, loss)
-        if weights:
+        if weights is not None:
             state.model.load_state_dict(weights)
         self.seconds += fit(
             run,
@@ -109,10 +109,15 @@ class Stages:
             lambda epoch: self.on_epoch(before + epoch),
         )
         self.epochs += run.protocol["epochs"]
-        if state.diverged_at is not None and self.number < self.run.trainings:
+        return state
+
+    def sound(self, run: Run, task: Task) -> State:
+        """A training on which the result rests: ``RuntimeError`` if it diverges."""
+        state = self.train(run, task)
+        if state.diverged_at is not None:
             raise RuntimeError(
                 f"training {self.number} of {self.run.trainings} diverged at epoch "
-                f"{state.diverged_at}, and the others rest on it; lower the learning rate"
+                f"{state.diverged_at}, and the result rests on it; lower the learning rate"
             )
         return state
 
@@ -130,7 +135,7 @@ class Stages:
         for k in range(folds):
             mine = (fold == k).nonzero().flatten()
             others = (fold != k).nonzero().flatten()
-            state = self.train(run, self.task.only(others.to(self.device)))
+            state = self.sound(run, self.task.only(others.to(self.device)))
             held_out = self.task.images[mine.to(self.device)]
             probabilities[mine] = self.probabilities(state, held_out)
             curves.append(state.curves)
@@ -142,7 +147,7 @@ def corrected(stages: Stages) -> dict:
     run, task = stages.run, stages.task
     plain = replace(run, loss=loss_setting("CE"))
     if run.estimates["estimated"] == "anchors":
-        state = stages.train(plain, task)
+        state = stages.sound(plain, task)
         T = estimate.from_anchors(stages.probabilities(state, task.images).numpy())
         first = state.curves
     else:
@@ -197,7 +202,7 @@ def warm_started(stages: Stages) -> dict:
     """A second training from the weights of a first one with CE, chosen on noisy labels."""
     task, run = stages.task, stages.run
     plain = replace(run, loss=loss_setting("CE"), protocol=run.warm_start, method=None)
-    first = stages.train(plain, task)
+    first = stages.sound(plain, task)
     state = stages.train(run, task, weights=first.best)
     losses_seen = [math.inf if v is None else v for v in state.curves["val_loss"]]
     lowest = min(range(len(losses_seen)), key=losses_seen.__getitem__)

@@ -15,12 +15,14 @@ import contextlib
 import errno
 import itertools
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from labelnoise import data
 from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
@@ -107,6 +109,8 @@ def train_missing(
     """
     if executor not in EXECUTORS:
         raise ValueError(f"executor {executor!r} is unknown; known: {', '.join(EXECUTORS)}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers} must be at least 1, or None for as many as fit")
     precision(torch.device("cpu"))  # a misspelt one is refused here, not by every worker
     todo = missing(runs, ledger)
     checkpoints = ledger.directory / ".checkpoints"
@@ -232,8 +236,8 @@ def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | No
     return None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains whole grids: how the committed evidence is made."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains whole grids: how the committed evidence is made. 1 if a run failed or cannot begin."""
     parser = argparse.ArgumentParser(prog="labelnoise.sweep", description=main.__doc__)
     parser.add_argument("grids", nargs="+", choices=GRIDS, help="grids of experiments.py, in order")
     parser.add_argument("--seeds", type=int, nargs="+", help="only runs of these seeds")
@@ -245,11 +249,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     runs = [run for name in chosen.grids for run in GRIDS[name]()]
     runs = [run for run in runs if chosen.seeds is None or run.seed in chosen.seeds]
-    trained = train_missing(
-        runs, Ledger(chosen.into), workers=chosen.workers, executor=chosen.executor
-    )
+    try:
+        trained = train_missing(
+            runs, Ledger(chosen.into), workers=chosen.workers, executor=chosen.executor
+        )
+    except (ValueError, data.DataError, RecordError, SweepError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(f"{trained} runs trained, {len({r.key for r in runs}) - trained} were already recorded")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -22,7 +22,7 @@ from labelnoise import models
 from labelnoise.augment import Augmentation
 from labelnoise.configuration import Run, build_loss
 from labelnoise.losses import DMI
-from labelnoise.machine import autocast, precision, provenance, session
+from labelnoise.machine import CODE, autocast, device_name, precision, provenance, session
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task
 
@@ -88,7 +88,8 @@ def fit(
 
 def identity(run: Run, device: torch.device, threads: int) -> str:
     """What a checkpoint must share with the training that resumes it, to the bit."""
-    return f"{run.key} {torch.__version__} {device} {precision(device)} {threads} threads"
+    where = f"{torch.__version__} {device_name(device)} {precision(device)} {threads} threads"
+    return f"{run.key} {CODE} {where}"
 
 
 class State:
@@ -143,9 +144,9 @@ class State:
             partial.unlink(missing_ok=True)  # what is left of it on a full disk
 
     def resume(self, path: Path, identity: str) -> float:
-        """Takes up a checkpoint of the same run, machine and build; returns its seconds so far.
+        """Takes up a checkpoint of the same run, code, machine and build; returns its seconds.
 
-        Any other checkpoint (damaged, or of another torch, device, precision or thread count,
+        Any other checkpoint (damaged, or of other code, torch, device, precision or thread count,
         whose result would differ in the last bits) is passed over: the run starts afresh.
         """
         if not path.exists():
@@ -153,13 +154,13 @@ class State:
         content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             return 0.0
-        saved = torch.load(io.BytesIO(content[32:]), weights_only=True)
+        saved = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
         if saved["identity"] != identity:
             return 0.0
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.epoch, self.diverged_at = saved["epoch"], saved["diverged_at"]
-        self.curves, self.best = saved["curves"], saved.get("best")
+        self.curves, self.best = saved["curves"], saved["best"]
         return saved["seconds"]
 
 

@@ -20,6 +20,7 @@ import torch
 from labelnoise import data
 from labelnoise.configuration import Run
 from labelnoise.locks import Lock
+from labelnoise.machine import commit
 from labelnoise.stages import train
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -38,6 +39,7 @@ class Workers:
     def __init__(self, todo: Sequence[Run], limit: int | None = None):
         for name in {run.dataset for run in todo}:
             data.load(name, "train")
+        self.commit = commit()  # of the code that the workers load now, whatever is committed later
         self.limit = limit or (1 if torch.cuda.is_available() else available_cores())
         self.running: dict[Connection, tuple[Run, BaseProcess]] = {}
         for name, value in KEEP_MEMORY.items():
@@ -68,6 +70,8 @@ class Workers:
             if kind != "epoch":
                 del self.running[receiver]
                 worker.join()
+            if kind == "record":
+                content["provenance"]["commit"] = self.commit
             yield run, kind, content
 
     def stop(self) -> None:
