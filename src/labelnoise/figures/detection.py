@@ -138,18 +138,15 @@ def memory_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
 ) -> pd.DataFrame:
     """How often a network repeats a wrong label, in percent of the wrong labels: of samples that
-    it trains on (mean over folds and seeds), and of samples that it never saw (``found``). Last,
-    the labels whose stored probability is 0, which have no order among themselves."""
+    it trains on (mean over folds and seeds), and of samples that it never saw (``found``)."""
     rows = {}
     for name, group in by_loss(runs, outcomes).items():
-        unseen = zeros = None
+        unseen = None
         if (says := found.get(name)) is not None:
             unseen = 100 * float((says.suggestion == says.given)[says.wrong].mean())
-            zeros = int((says.p[np.arange(len(says.given)), says.given] == 0).sum())
         rows[name] = {
             "repeated, seen (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
             "repeated, never seen (%)": number(unseen, 1),
-            "labels with p_y = 0": number(zeros, 0),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
