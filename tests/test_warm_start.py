@@ -155,6 +155,25 @@ def test_the_epoch_with_the_lowest_validation_loss_is_reported_beside(monkeypatc
     assert made["result"]["val_loss_chosen"] == made["curves"]["test_accuracy"][2]
 
 
+def test_the_recalls_are_those_of_the_last_epoch_and_add_up_to_its_accuracy(record):
+    task = Task.of(run(), CPU)
+    sizes = task.test_labels.bincount(minlength=task.num_classes)
+    recalls = torch.tensor(record["result"]["recalls"])
+    whole = (recalls * sizes).sum() / sizes.sum()
+    assert whole.item() == pytest.approx(record["result"]["last"])
+    assert len({*record["result"]["recalls"]}) > 1
+
+
+def test_a_network_that_always_says_the_same_has_one_recall():
+    task = Task.of(PLAIN, CPU)
+    with train.session("cpu", 1):
+        state = train.State(PLAIN, task, CPU)
+        with torch.no_grad():
+            state.model[-1].weight.zero_()
+            state.model[-1].bias.copy_(torch.arange(task.num_classes) == 3)
+    assert stages.recalls(task, state) == [100.0 * (k == 3) for k in range(task.num_classes)]
+
+
 @pytest.mark.parametrize(("loss", "sizes"), [(CE, {50, 5}), (DMI, {50})])
 def test_batches_with_fewer_samples_than_classes_are_left_out_for_dmi_alone(
     loss, sizes, monkeypatch

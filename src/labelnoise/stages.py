@@ -12,8 +12,9 @@
   ``result`` has ``first`` and ``pruned``: how many samples went, and how many of them were wrong.
 - *warm_start*: a network trained with CE on the noisy labels, at its best epoch on a noisy
   validation set, is trained on with the run's loss. ``result`` has ``first``, whose ``val_chosen``
-  is where the second training starts, and ``val_loss_chosen``, the test accuracy of the epoch with
-  the lowest loss on the validation set (the first of equals); the curves have ``val_loss``.
+  is where the second training starts, ``val_loss_chosen``, the test accuracy of the epoch with the
+  lowest loss on the validation set (the first of equals), and ``recalls``, the test accuracy within
+  each class at the last epoch, in percent; the curves have ``val_loss``.
 
 Every training of a run has its own checkpoint and draws the same initial weights and orders as a
 single training of that run would, but for the weights of a warm start.
@@ -31,7 +32,17 @@ from torch import Tensor, nn
 from labelnoise import confident, estimate, losses
 from labelnoise.configuration import Run, loss_setting
 from labelnoise.seeds import generator
-from labelnoise.train import State, Task, fit, identity, logits, provenance, session, summarise
+from labelnoise.train import (
+    State,
+    Task,
+    fit,
+    identity,
+    logits,
+    percent,
+    provenance,
+    session,
+    summarise,
+)
 from labelnoise.train import train as train_once
 
 
@@ -210,10 +221,18 @@ def warm_started(stages: Stages) -> dict:
         "result": {
             **summarise(state.curves, task.noise_rate, state.diverged_at),
             "val_loss_chosen": state.curves["test_accuracy"][lowest],
+            "recalls": None if state.diverged_at else recalls(task, state),
             "first": summarise(first.curves, task.noise_rate, None),
         },
         "curves": {**state.curves, "first": first.curves},
     }
+
+
+def recalls(task: Task, state: State) -> list[float | None]:
+    """The accuracy within each class of the clean test set, in percent. Their mean is the balanced
+    accuracy, which a loss may serve while it costs accuracy where one class is rare."""
+    right = logits(task, state.model, task.test_images).argmax(dim=1) == task.test_labels
+    return [percent(right, task.test_labels == k) for k in range(task.num_classes)]
 
 
 def mean(curves: list[list[float | None]]) -> list[float | None]:
