@@ -155,12 +155,16 @@ def test_without_cleanlab_the_error_names_the_remedy(monkeypatch):
         estimate.from_confident_joint([0, 1], np.eye(2))
 
 
-def test_a_class_that_nobody_confidently_belongs_to_has_no_row(monkeypatch):
-    count = pytest.importorskip("cleanlab.count", reason="needs cleanlab, of the extra `notebooks`")
-    C = np.array([[5, 0, 0], [4, 0, 0], [0, 0, 7]])
-    monkeypatch.setattr(count, "compute_confident_joint", lambda labels, probs: C)
-    with pytest.raises(ValueError, match=r"no sample confidently belongs to class 1: its row of T"):
-        estimate.from_confident_joint([0, 1, 2], np.eye(3))
+def test_a_class_that_nobody_confidently_belongs_to_has_no_row():
+    """Class 2 reaches its own mean only where class 0 is more probable still: cleanlab counts 1 on
+    the diagonal for it, of which calibration would make a clean row."""
+    pytest.importorskip("cleanlab", reason="needs cleanlab, of the extra `notebooks`")
+    labels = np.repeat([0, 1, 2], 10)
+    rows = ([0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.6, 0.0, 0.4])
+    probs = np.repeat(rows, 10, axis=0)
+    probs[:10] = [0.6, 0.0, 0.4]  # so that they reach the mean p_0
+    with pytest.raises(ValueError, match=r"at most one sample confidently belongs to class 2: its"):
+        estimate.from_confident_joint(labels, probs)
 
 
 # ------------------------------------------------------------------------------------------ error
@@ -236,7 +240,16 @@ def test_labels_that_do_not_fit_are_refused(case):
         estimate.from_confident_joint(labels, P)
 
 
-@pytest.mark.parametrize("percentile", [0, -1, 101, math.nan, "97", True, None])
+@pytest.mark.parametrize(("K", "percentile"), [(10, 97), (16, 97), (17, 100), (100, 100)])
+def test_the_default_percentile_never_asks_for_samples_of_other_classes(K, percentile):
+    T = noise.symmetric(K, 0.4)
+    probs = posteriors(K, 60 * K, 1, sure=0.9) @ T
+    found = estimate.from_anchors(probs)
+    assert np.array_equal(found, estimate.from_anchors(probs, percentile))
+    assert estimate.error(found, T) < 0.1
+
+
+@pytest.mark.parametrize("percentile", [0, -1, 101, math.nan, "97", True])
 def test_a_percentile_outside_its_range_is_refused(percentile):
     with pytest.raises(ValueError, match=r"percentile=.* must be a number above 0 and at most"):
         estimate.from_anchors(P, percentile)

@@ -557,8 +557,22 @@ def test_bad_input_is_refused_by_name_and_value(case):
 @pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "cifar10"])
 def test_a_matrix_in_cleanlabs_convention_is_refused_with_the_remedy(dataset):
     transposed = noise.asymmetric(dataset, 0.4).T
-    with pytest.raises(ValueError, match=r"cleanlab's convention\) must be transposed first"):
+    with pytest.raises(ValueError, match=r"cleanlab's convention\): transpose it"):
         noise.corrupt(Y, transposed, 0)
+
+
+def test_rows_that_do_not_sum_to_one_are_not_taken_for_a_transpose():
+    with pytest.raises(ValueError, match=r"row 1 sums to 0\.9; divide each row by its sum"):
+        noise.check_matrix([[0.7, 0.3], [0.3, 0.6]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_matrix_of_float32_is_taken_and_one_of_float64_left_as_it_is(dtype):
+    T = noise.symmetric(7, 0.3).astype(dtype)
+    taken = noise.check_matrix(T)
+    np.testing.assert_allclose(taken, T, rtol=1e-6)
+    np.testing.assert_allclose(taken.sum(axis=1), 1, rtol=1e-12)
+    assert dtype is np.float32 or np.array_equal(taken, T)
 
 
 def test_realised_refuses_labels_of_unlike_length():

@@ -16,7 +16,7 @@ from labelnoise import noise
 SUM_TOLERANCE = 1e-3
 
 
-def from_anchors(probs: ArrayLike, percentile: float = 97.0) -> np.ndarray:
+def from_anchors(probs: ArrayLike, percentile: float | None = None) -> np.ndarray:
     """T ``[K, K]`` from one anchor a class: a sample that surely belongs to it has the noisy
     posterior T[i], so row i is what the network predicts for the anchor of class i.
 
@@ -24,12 +24,15 @@ def from_anchors(probs: ArrayLike, percentile: float = 97.0) -> np.ndarray:
     class i is the sample at the ``percentile`` of p_i, in (0, 100]: 100 is the sample with the
     largest p_i, a lower one passes over outliers. Of samples with the same p_i it is the first. The
     authors' code (giorgiop/loss-correction) takes 97, and 100 for CIFAR-100, where a class is but
-    1 % of the data: a percentile below 100 - 100/K asks for samples of other classes.
+    1 % of the data: a percentile below 100 - 100/K asks for samples of other classes. So the
+    default is 97 for up to 16 classes, where a class has twice the 3 %, and 100 for more.
 
     Raises ``ValueError`` for what are no probabilities, a percentile outside (0, 100], and a class
     whose anchor has p_i = 0.
     """
     probs = _probabilities(probs)
+    if percentile is None:
+        percentile = 97.0 if probs.shape[1] <= 16 else 100.0
     number = isinstance(percentile, int | float | np.number) and not isinstance(percentile, bool)
     if not number or not 0 < percentile <= 100:
         raise ValueError(f"percentile={percentile!r} must be a number above 0 and at most 100")
@@ -57,20 +60,21 @@ def from_confident_joint(labels: ArrayLike, probs: ArrayLike) -> np.ndarray:
     probs = _probabilities(probs)
     labels = _labels(labels, *probs.shape)
     try:
-        from cleanlab.count import compute_confident_joint  # heavy, and only for this
+        from cleanlab import count  # heavy, and only for this
     except ImportError as error:
         raise ImportError(
             "from_confident_joint needs cleanlab: pip install 'labelnoise[notebooks]', or "
             "pip install cleanlab"
         ) from error
-    counts = compute_confident_joint(labels, probs).astype(float)  # [label, true]
-    total = counts.sum(axis=0)
-    if not total.all():
+    counts = count.compute_confident_joint(labels, probs, calibrate=False)  # [label, true]
+    # cleanlab puts a 1 on the diagonal where nobody confidently has a label and belongs to it.
+    if (alone := counts.sum(axis=0) <= 1).any():
         raise ValueError(
-            f"no sample confidently belongs to class {total.argmin()}: its row of T cannot be "
-            "estimated; give more samples, or train the network longer"
+            f"at most one sample confidently belongs to class {alone.argmax()}: its row of T "
+            "cannot be estimated; give more samples, or train the network longer"
         )
-    return (counts / total).T
+    counts = count.calibrate_confident_joint(counts, labels).astype(float)
+    return (counts / counts.sum(axis=0)).T
 
 
 def error(T_hat: ArrayLike, T: ArrayLike) -> float:

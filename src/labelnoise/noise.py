@@ -13,6 +13,8 @@ import numpy as np
 
 from labelnoise.seeds import stream
 
+SUM_TOLERANCE = 1e-6  # rows that went through float32 or were rounded there are off by 1e-7
+
 # True class -> noisy class. MNIST and CIFAR-10 as in Patrini et al. 2017 and the public code of
 # ALFs and APL; Fashion-MNIST as in the GCE paper (Zhang & Sabuncu 2018).
 ASYMMETRIC_MAPS = {
@@ -218,14 +220,17 @@ def _stochastic(P: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(
             f"{name} must hold probabilities in [0, 1]; it ranges from {P.min()} to {P.max()}"
         )
-    sums = P.sum(axis=1)
-    if len(P) and (worst := np.abs(sums - 1).argmax()) is not None and abs(sums[worst] - 1) > 1e-9:
+    sums = P.sum(axis=1, keepdims=True)
+    if len(P) and (off := np.abs(sums - 1)).max() > SUM_TOLERANCE:
+        remedy = "divide each row by its sum"
+        if len(P) == P.shape[1] and np.abs(P.sum(axis=0) - 1).max() <= SUM_TOLERANCE:
+            remedy = "this one is column-stochastic (cleanlab's convention): transpose it"
         raise ValueError(
             f"{name} must be row-stochastic, T[i, j] = P(noisy j | true i), but row "
-            f"{worst} sums to {sums[worst]}; a column-stochastic matrix (cleanlab's "
-            "convention) must be transposed first"
+            f"{off.argmax()} sums to {sums[off.argmax(), 0]:.9g}; {remedy}"
         )
-    return P
+    # Of float64 nothing is changed, so that what is recorded stays what was given.
+    return P if len(P) == 0 or off.max() <= 1e-9 else P / sums
 
 
 def _labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
