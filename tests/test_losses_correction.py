@@ -599,7 +599,6 @@ REFUSED = {
     "T negative": ("Forward", {"T": [[1.1, -0.1], [0, 1]]}, r"T must hold probabilities"),
     "T nan": ("Forward", {"T": [[math.nan, 1], [0, 1]]}, r"T must hold probabilities"),
     "T no label": ("Forward", {"T": [[1, 0], [1, 0]]}, r"column 1 of T is all zeros.*mix in"),
-    "T equal rows": ("Forward", {"T": noise.symmetric(10, 0.9)}, r"all rows of T are equal: .*K-1"),
     "T singular": ("Backward", {"T": SINGULAR}, r"T is singular .*Forward\(T\) needs no inverse"),
     "T flat": ("Backward", {"T": noise.symmetric(10, 0.9)}, r"T is singular or nearly so"),
     "T nearly": ("Backward", {"T": noise.symmetric(10, 0.9 - 1e-7)}, r"\(condition number \d"),

@@ -256,6 +256,19 @@ def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS[:3]) -> 
     return runs
 
 
+def clipping(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
+    """The threshold of the clipped CE, with the MLP: ``thirty_percent`` has log 100 (it gives up on
+    labels below 1 %), this grid those below 3, 5 and 8 %. 3.5 is where the mixture's loss ends,
+    log(K/0.3); an untrained network has log K = 2.3. The rule is that of ``thirty_percent``."""
+    return [
+        _mnist(loss_setting("ClippedCE", bound=bound), model="mlp", noise=setting, seed=seed,
+               probe=())
+        for seed in seeds
+        for setting in THIRTY
+        for bound in (3.5, 3.0, 2.5)
+    ]  # fmt: skip
+
+
 def assumed_rates(rates: Sequence[float] = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)) -> list[Run]:
     """What a wrongly assumed rate costs: the mixture over assumed x true rate (the true class among
     the flips, as the mixture assumes), with the MLP, one seed."""
@@ -322,6 +335,7 @@ GRIDS = {
     "cnn_losses": cnn_losses,
     "size_or_shape": size_or_shape,
     "thirty_percent": thirty_percent,
+    "clipping": clipping,
     "assumed_rates": assumed_rates,
     "estimated_matrices": estimated_matrices,
     "detectors": detectors,

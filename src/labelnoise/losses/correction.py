@@ -83,9 +83,8 @@ class Forward(MatrixLoss):
     (nothing is inverted); then several p give the same labels, and all of them minimise it.
 
     Computed as ``-logsumexp_i(log p_i + log T[i, y])``, where T[i, y] = 0 drops class i. Raises
-    ``ValueError`` for what is no transition matrix, for logits of another K at the call, for a
-    column of zeros: such a label cannot be given, so that no p explains it; and for equal rows: the
-    labels then say nothing of the class, as under symmetric noise of (K-1)/K.
+    ``ValueError`` for what is no transition matrix, for logits of another K at the call, and for a
+    column of zeros: such a label cannot be given, so that no p explains it.
     """
 
     def __init__(self, T: ArrayLike, reduction: str = "mean"):
@@ -96,11 +95,6 @@ class Forward(MatrixLoss):
                 f"column {never[0]} of T is all zeros: label {never[0]} could never be given, and "
                 "a sample that has it would cost infinity; mix in some uniform noise, e.g. "
                 "T = 0.999 T + 0.001/K"
-            )
-        if np.ptp(T, axis=0).max() < 1e-9:
-            raise ValueError(
-                "all rows of T are equal: a label would say nothing of the true class, and nothing "
-                "could be learnt; an assumed rate of symmetric noise lies below (K-1)/K"
             )
         with np.errstate(divide="ignore"):
             log_T = torch.from_numpy(np.log(T.T).copy())
