@@ -155,3 +155,16 @@ def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
     outcomes = answers.by_noise(made({}))["asymmetric, 30 %"]
     T = transition_matrix("mnist", outcomes[0].run.noise)
     assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
+
+
+def test_the_anchors_of_sure_networks_miss_what_their_mean_has():
+    """Networks that are right, sure in one sample of five: T with a 1 at the 99 % point."""
+    T = noise.symmetric(10, 0.3)
+    p = np.repeat(T, 100, axis=0)
+    sure = np.arange(1000) % 5 == 0
+    p[sure] = np.eye(10)[np.arange(1000)[sure] // 100]
+    table = answers.anchor_table(p, T)
+    assert table.loc["one sample, at the 95 % point of p_i"].tolist() == ["0.0", "70.0"]
+    assert table.loc["one sample, at the 99 % point of p_i"].tolist() == ["30.0", "100.0"]
+    assert table.loc["mean of all samples predicted as i"].tolist() == ["6.0", "76.0"]
+    assert table.loc["the true T"].tolist() == ["0.0", "70.0"]

@@ -89,6 +89,20 @@ def test_detectors_have_mean_and_interval_and_what_is_missing_shows():
     assert detection.detector_table(RUNS, []).loc["random order"].iloc[0] == MISSING
 
 
+def test_an_interval_ends_at_what_is_possible():
+    found = zip(of_loss("CE"), (99.9, 99.5, 99.9), (1000, 997, 1000), strict=True)
+    row = detection.detector_table(RUNS, [outcome(*each) for each in found]).loc["CE"]
+    assert row["95 % interval (%)"] == "[99.19, 100.00]"
+    assert row["95 % interval (labels)"] == "[994.7, 1000.0]"
+
+
+def test_a_filter_stands_beside_a_ranking_that_accuses_as_many(says, monkeypatch):
+    monkeypatch.setattr(confident, "suspects", lambda *_: np.isin(np.arange(6), (0, 1)))
+    table = detection.ranked_table(RUNS, {"CE": says})
+    assert table.loc["CE", FILTERS[0]].tolist() == ["2", "100.0", "66.7", "50.0", "33.3"]
+    assert table.loc["GCE", FILTERS[0]].tolist() == [MISSING] * 5
+
+
 def test_filters_that_flagged_nothing_have_no_precision():
     some, none = (outcome(run) for run in of_loss("CE")[:2])
     none.record["result"]["detection"]["filters"][FILTERS[3]] = {

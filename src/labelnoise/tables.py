@@ -1,5 +1,6 @@
 """Records to tables: one row a loss, every number with how often and where it was measured."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -25,12 +26,13 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return number(s.mean, digits) + ("" if s.sd is None else f" ± {number(s.sd, digits)}")
 
 
-def interval(values: Sequence[float], digits: int = 2) -> str:
-    """The 95 % t interval of the mean; a dash for fewer than two seeds."""
+def interval(values: Sequence[float], digits: int = 2, top: float = math.inf) -> str:
+    """The 95 % t interval of the mean, cut at ``top``, the most that is possible; a dash for fewer
+    than two seeds."""
     s = stats.summarise(values) if values else None
     if s is None or s.half_width is None:
         return MISSING
-    return f"[{number(s.low, digits)}, {number(s.high, digits)}]"
+    return f"[{number(s.low, digits)}, {number(min(s.high, top), digits)}]"
 
 
 def by_label(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

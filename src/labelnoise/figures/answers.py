@@ -188,6 +188,26 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
 
 
+def anchor_table(p: np.ndarray, T: np.ndarray) -> pd.DataFrame:
+    """T read off the predictions ``p`` ``[N, K]`` of samples that the networks never saw: from one
+    sample a class, at several percentiles of p_i, and from the mean of the samples whose favourite
+    class is i; in percent, the error and the mean of the diagonal, beside those of ``T``."""
+    p, favourite = p / p.sum(axis=1, keepdims=True, dtype=np.float64), p.argmax(axis=1)
+    made = {
+        f"one sample, at the {q:g} % point of p_i": estimate.from_anchors(p, q)
+        for q in (95, 96, 97, 99, 100)
+    }
+    made["mean of all samples predicted as i"] = np.stack(
+        [p[favourite == k].mean(axis=0) for k in range(len(T))]
+    )
+    rows = {
+        name: {"error (%)": number(100 * estimate.error(found, T), 1),
+               "diagonal (%)": number(100 * np.diag(found).mean(), 1)}
+        for name, found in {**made, "the true T": T}.items()
+    }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row i of T is read from")
+
+
 def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
     """The error of the estimated matrices over the noise rate, a panel a kind of noise, a line an
     estimator, a dot a seed; the grey line is what taking the labels for clean costs."""

@@ -100,15 +100,17 @@ def detector_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataF
     """One row a loss: average precision of its ranking and the wrong labels among its first 1000
     suggestions, mean ± sd and 95 % t interval over seeds; last what a random order would find."""
     columns = {
-        "average_precision": ("average precision (%)", "95 % interval (%)", 2),
-        "found": (f"wrong in the first {confident.FIRST}", "95 % interval (labels)", 1),
-    }
+        "average_precision": ("average precision (%)", "95 % interval (%)", 2, 100),
+        "found": (
+            f"wrong in the first {confident.FIRST}", "95 % interval (labels)", 1, confident.FIRST
+        ),
+    }  # fmt: skip
     rows = {}
     for name, group in by_loss(runs, outcomes).items():
         row = rows.setdefault(name, {})
-        for field, (title, likely, digits) in columns.items():
+        for field, (title, likely, digits, top) in columns.items():
             values = [o.record["result"]["detection"][field] for o in group]
-            row |= {title: spread(values, digits), likely: interval(values, digits)}
+            row |= {title: spread(values, digits), likely: interval(values, digits, top)}
         row |= {"seeds": str(len(group)), "source": sources(group)}
     rates = [o.record["result"]["noise_rate"] for o in outcomes]
     chance = [np.mean(rates)] if rates else []
@@ -131,6 +133,29 @@ def filter_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFra
                 **{f"{field} (%)": spread([c[field] for c in cells if c[field] is not None], 1)
                    for field in ("precision", "recall")},
             }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
+
+
+def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
+    """cleanlab's filters beside a plain ranking that accuses as many: the labels with the least
+    out-of-sample p_y. Precision and recall in percent, of one seed."""
+    titles = ("filter: precision", "recall", "ranking: precision", "recall ")
+    rows = {}
+    for name in by_loss(runs, []):
+        for by in FILTERS:
+            rows[name, by] = {"flagged": MISSING, **dict.fromkeys(titles, MISSING)}
+            if (says := found.get(name)) is None:
+                continue
+            flagged = np.flatnonzero(confident.suspects(says.given, says.p, by))
+            rows[name, by]["flagged"] = str(len(flagged))
+            shares = [
+                confident.share(says.wrong[chosen].sum(), among)
+                for chosen in (flagged, says.first(len(flagged)))
+                for among in (len(flagged), says.wrong.sum())
+            ]
+            rows[name, by] |= {
+                title: number(share, 1) for title, share in zip(titles, shares, strict=True)
+            }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
 
 
