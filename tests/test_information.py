@@ -67,6 +67,27 @@ def test_large_batches_measure_and_compare_better_and_small_ones_lack_classes():
     assert (small.error[small.lacks_class] > 20).all()  # at the floor
 
 
+def test_no_processing_of_the_answers_lowers_l_dmi():
+    """Information-monotone; CE of a classifier that is too sure falls when it is made unsure."""
+    dmi, ce = information.processed(3, repeats=200)
+    assert dmi.min() > -1e-9
+    assert dmi.max() > 1
+    assert ce.min() < -0.05 < 0.1 < ce.max()
+    table = info.processed_table(3)
+    assert table.loc["L_DMI", ["lower than before (%)", "largest fall"]].tolist() == ["0.0", "0.00"]
+    assert float(table.loc["CE", "largest fall"]) > 0.05
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_the_determinant_weighs_classes_alike(share):
+    """It says "rare" from the posterior ``share`` on, the rule of the most balanced accuracy."""
+    (_, half, *_), (_, prior, common, rare, det) = information.rare_class(share)
+    assert half == pytest.approx(0.5, abs=2e-3)
+    assert prior == pytest.approx(share, abs=2e-3)
+    assert common == pytest.approx(rare, abs=0.1)  # alike, as the two classes are
+    assert det == pytest.approx(share * (1 - share) * (common + rare - 100) / 100)
+
+
 def test_renaming_the_outputs_changes_all_but_l_dmi():
     rows = information.permuted(3)
     assert rows[0][0] == "0 1 2"
@@ -157,6 +178,15 @@ def test_tables_show_the_records_by_pattern_rate_and_loss():
     assert stages.loc[("dependent-a", 0.4)].tolist() == [
         "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00", "99.00 ± 0.00"
     ]  # fmt: skip
+
+
+def test_balanced_accuracy_is_the_mean_of_the_recalls():
+    run = RUNS[0]
+    outcomes = [outcome(run, 95.0, recalls=[100.0, 50.0])]
+    label = next(iter(info.losses_of([run]).values()))
+    at = run.noise["pattern"], run.noise["rate"]
+    assert info.grid_table(RUNS, outcomes, balanced=True).loc[at, label] == "75.00"
+    assert info.grid_table(RUNS, outcomes).loc[at, label] == "95.00"
 
 
 def test_what_is_missing_or_diverged_is_a_dash():

@@ -58,6 +58,36 @@ def order_table(noises: Mapping[str, np.ndarray], found: Mapping[str, Costs]) ->
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("noise")
 
 
+def processed_table(num_classes: int) -> pd.DataFrame:
+    """How often a loss falls when a classifier's answers are passed through a random matrix, in
+    percent of 1000, and by how much at most (nats)."""
+    rows = {
+        loss: {
+            "lower than before (%)": number(100 * float((change < -1e-9).mean()), 1),
+            "largest fall": number(max(0.0, -float(change.min()))),
+            "largest rise": number(float(change.max())),
+        }
+        for loss, change in zip(("L_DMI", "CE"), information.processed(num_classes), strict=True)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+
+
+def rare_class_table(share: float) -> pd.DataFrame:
+    """The best threshold between a common class and a rare one, by accuracy and by |det U|."""
+    rows = {
+        rule: {
+            'says "rare" from P(rare) =': number(posterior),
+            "recall, common (%)": number(common, 1),
+            "recall, rare (%)": number(rare, 1),
+            "accuracy (%)": number((1 - share) * common + share * rare, 1),
+            "balanced accuracy (%)": number((common + rare) / 2, 1),
+            "|det U|": number(det, 3),
+        }
+        for rule, posterior, common, rare, det in information.rare_class(share)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold with")
+
+
 def order_figure(found: Mapping[str, Costs]) -> Figure:
     """Each loss with noise over the same loss without, a dot a classifier, a colour a noise."""
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
@@ -144,12 +174,19 @@ def losses_of(runs: Sequence[Run]) -> dict[str, str]:
     return {r.loss["name"]: r.label.removesuffix(", warm start") for r in runs}
 
 
-def grid_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Last-epoch accuracy in percent, mean ± sd over seeds: a row a pattern and rate, a column a
-    loss; a dash for what is not recorded or has diverged."""
+def grid_table(
+    runs: Sequence[Run], outcomes: Sequence[Outcome], *, balanced: bool = False
+) -> pd.DataFrame:
+    """Last-epoch accuracy in percent (``balanced``: the mean of the recalls of the classes), mean ±
+    sd over seeds: a row a pattern and rate, a column a loss; a dash for what is not recorded or has
+    diverged."""
+
+    def value(o: Outcome) -> float:
+        return float(np.mean(o.record["result"]["recalls"])) if balanced else o.last
+
     rows = {
         (setting["pattern"], setting["rate"]): {
-            label: spread([o.last for o in at(outcomes, setting, name)])
+            label: spread([value(o) for o in at(outcomes, setting, name)])
             for name, label in losses_of(runs).items()
         }
         for setting in noises(runs)

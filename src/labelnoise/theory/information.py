@@ -9,6 +9,7 @@ is, as long as det T is not 0.
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,45 @@ def of_joint(U: Tensor) -> float:
     """L_DMI at its default floor, of a joint distribution ``[K, K]`` instead of a batch."""
     K = len(U)
     return K * math.log(K) - math.log(abs(float(torch.linalg.det(K * U))) + DMI().floor)
+
+
+def processed(num_classes: int, repeats: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """What L_DMI and CE of one classifier, which is too sure of itself, gain or lose (``[R]`` each,
+    below 0 is a gain) if answers are passed through random row-stochastic matrices M: p becomes
+    p M, and U becomes U M. |det M| <= 1, so |det U M| = |det U| |det M| cannot be larger."""
+    source = generator(0, "imagined classifiers")
+    true = torch.randint(num_classes, (3000,), generator=source)
+    p = torch.softmax(3 * imagined(true, num_classes, 1.5, source), dim=1)
+    rows = torch.rand(repeats, num_classes, num_classes, generator=source, dtype=torch.float64)
+    mixed = torch.rand(repeats, 1, 1, generator=source, dtype=torch.float64) ** 2
+    M = (1 - mixed) * torch.eye(num_classes) + mixed * rows / rows.sum(dim=2, keepdim=True)
+    U, at = joint(p.log(), true), torch.arange(len(true))
+    dmi = [of_joint(U @ m) - of_joint(U) for m in M]
+    ce = [float((p[at, true].log() - (p @ m)[at, true].log()).mean()) for m in M]
+    return np.array(dmi), np.array(ce)
+
+
+def rare_class(share: float, distance: float = 2.0) -> list[tuple[str, float, float, float, float]]:
+    """Two classes on a line, normal with unit variance and means 0 and ``distance``; the second is
+    a ``share`` of all. For the threshold that has the most accuracy, and for the one that has the
+    largest |det U|: its rule, the P(second | x) from which it says so, the recall of the first and
+    of the second class in percent, and |det U|. Found by search."""
+    common, rare = NormalDist(0, 1), NormalDist(distance, 1)
+    found = []
+    for x in np.linspace(-3, distance + 3, 6001):
+        recalls = common.cdf(x), 1 - rare.cdf(x)
+        accuracy = (1 - share) * recalls[0] + share * recalls[1]
+        det = share * (1 - share) * abs(sum(recalls) - 1)
+        ahead = share * rare.pdf(x)
+        posterior = ahead / (ahead + (1 - share) * common.pdf(x))
+        found.append((accuracy, det, posterior, *recalls))
+    return [
+        (rule, posterior, 100 * first, 100 * second, det)
+        for rule, (_, det, posterior, first, second) in (
+            ("most accuracy", max(found)),
+            ("largest |det U|", max(found, key=lambda f: f[1])),
+        )
+    ]
 
 
 def batches(num_classes: int, rate: float, size: int, repeats: int = 400) -> Batches:
