@@ -1,19 +1,21 @@
-"""The scikit-learn classifier, and a user's own images: suspects found, mistakes refused."""
+"""A user's own images: suspects found, mistakes refused before any training."""
+
+import re
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
-from labelnoise import data, noise, own_data
+from labelnoise import confident, data, noise, own_data
 from labelnoise.classifier import NetworkClassifier
-from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.losses import CLL
-from labelnoise.train import train
+from labelnoise.experiments import MNIST_PROTOCOL
+from labelnoise.ledger import ROOT
 
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
 QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")
+TEN = np.zeros((10, 8, 8), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -23,79 +25,14 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, true, noise.corrupt(true, noise.symmetric(10, 0.2), seed=0)[0]
 
 
-# --------------------------------------------------------------------------------- classifier
+@pytest.fixture
+def no_training(monkeypatch):
+    """A training that begins is an error."""
 
+    def begun(*_, **__):
+        pytest.fail("the training began")
 
-def test_the_classifier_learns_and_names_its_classes(digits):
-    images, _, given = digits
-    names = np.array([*"abcdefghij"])
-    made = NetworkClassifier("CLL", protocol={**PROTOCOL, "epochs": 25, "lr": 0.2}, device="cpu")
-    made.fit(images, names[given])
-    test_images, test_labels = data.load("digits", "test")
-    assert (made.predict(test_images) == names[test_labels]).mean() > 0.9
-    p = made.predict_proba(test_images)
-    assert p.shape == (355, 10)
-    assert p.sum(axis=1) == pytest.approx(np.ones(355))
-    assert made.classes_.tolist() == names.tolist()
-
-
-def test_it_trains_as_a_run_does(digits, monkeypatch):
-    """The same curves as a run with the same labels, but for the standardisation of pixels."""
-    images, _, given = digits
-    of = Run("digits", noisy("symmetric", 0.2), {"name": "CE"}, "mlp", PROTOCOL)
-    made = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu").fit(images, given)
-    curves = train(of, device="cpu")["curves"]
-    assert made.curves_["train_loss"] == pytest.approx(curves["train_loss"], rel=0.02)
-
-
-def test_any_callable_is_a_loss_and_the_seed_matters(digits):
-    images, _, given = digits
-    images, given = images[:200], given[:200]
-
-    def fitted(loss, seed):
-        of = NetworkClassifier(loss, protocol=PROTOCOL, seed=seed, device="cpu")
-        return of.fit(images, given).predict_proba(images)
-
-    by_name = fitted("CLL", 0)
-    assert np.array_equal(by_name, fitted(CLL(sigma=1.0), 0))
-    assert np.array_equal(by_name, fitted(lambda z, y: CLL(sigma=1.0)(z, y), 0))
-    assert not np.array_equal(by_name, fitted("CLL", 1))
-
-
-@pytest.mark.parametrize(
-    ("X", "y", "changes", "message"),
-    [
-        (np.zeros((4, 8, 8)), [0, 1, 0, 1], {}, "X must be images, uint8 in 0..255"),
-        (np.zeros((4, 64), np.uint8), [0, 1, 0, 1], {}, r"\[N, C, H, W\] or \[N, H, W\]"),
-        (np.zeros((4, 8, 8), np.uint8), [0, 1, 0], {}, "one label for each of 4 images"),
-        (np.zeros((4, 8, 8), np.uint8), [1, 1, 1, 1], {}, "y holds one class only"),
-        (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1], {"model": "vgg"}, "model='vgg' is unknown"),
-        (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1], {"loss": "XE"}, "loss 'XE' is unknown"),
-    ],
-)
-def test_what_does_not_fit_is_refused(X, y, changes, message):
-    with pytest.raises(ValueError, match=message):
-        NetworkClassifier(device="cpu").set_params(**changes).fit(X, y)
-
-
-def test_a_training_that_diverges_says_so(digits):
-    images, _, given = digits
-    wild = {**PROTOCOL, "lr": 1e9}
-    del wild["clip_norm"]
-    with pytest.raises(RuntimeError, match="the training diverged at epoch"):
-        NetworkClassifier("CE", protocol=wild, device="cpu").fit(images, given)
-
-
-def test_clean_learning_takes_it(digits):
-    """cleanlab end to end: find, prune, train again."""
-    from cleanlab.classification import CleanLearning
-
-    images, true, given = digits
-    model = CleanLearning(QUICK, seed=0, cv_n_folds=3)
-    model.fit(images, given)
-    issues = model.get_label_issues()["is_label_issue"].to_numpy()
-    assert (true != given)[issues].mean() > 0.8
-    assert (model.predict(images) == true).mean() > 0.85
+    monkeypatch.setattr(NetworkClassifier, "fit", begun)
 
 
 # ----------------------------------------------------------------------------------- suspects
@@ -116,17 +53,87 @@ def test_suspects_come_first(digits):
     pd.testing.assert_frame_equal(table, again)
 
 
+def test_the_defaults_find_wrong_labels(digits):
+    images, true, given = digits
+    p = own_data.out_of_sample(images, given, folds=3)
+    assert confident.detection(given, p, true != given)["average_precision"] > 95
+
+
+def test_each_sample_is_judged_by_a_network_that_never_saw_it(digits):
+    """As scikit-learn's own cross-validation has it, with any classifier; its classes sorted."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    images, _, given = digits
+    images, names = images[:200].reshape(200, -1), np.array([*"jihgfedcba"])[given[:200]]
+    judge = LogisticRegression(max_iter=500)
+    p = own_data.out_of_sample(images, names, judge, folds=3)
+    split = StratifiedKFold(3, shuffle=True, random_state=0)
+    codes = np.unique(names, return_inverse=True)[1]
+    asked = {"cv": split, "method": "predict_proba"}
+    assert p == pytest.approx(cross_val_predict(judge, images, codes, **asked))
+    table = own_data.ranking(names, p)
+    pd.testing.assert_frame_equal(table, own_data.suspects(images, names, judge, folds=3))
+
+
+@pytest.mark.parametrize("judge", [QUICK, None])
+def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch, judge):
+    seen = []
+
+    class Bar(own_data.tqdm):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            seen.append(settings["total"])
+
+        def update(self, n=1):
+            seen.append(n)
+
+    monkeypatch.setattr(own_data, "tqdm", Bar)
+    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 2)
+    epochs = 8 if judge else 2
+    own_data.out_of_sample(digits[0][:100], digits[1][:100] % 2, judge, folds=3)
+    assert seen == [3 * epochs] + [1] * 3 * epochs
+
+
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    ("labels", "options", "message"),
     [
-        ([0, 1] * 4, "labels must hold one label for each of 10 images"),
-        ([0] * 10, "1 classes"),
-        ([0] * 8 + [1] * 2, "2 samples of class 1: .*with 3 samples each"),
+        ([0, 1] * 4, {}, "labels must hold one label for each of 10 images"),
+        ([0] * 10, {}, "labels holds 1 classes"),
+        ([0] * 8 + [1] * 2, {}, "2 samples of class 1: .* 3 samples of each"),
+        ([0, 1] * 4 + [None, 1], {}, "labels holds 1 missing labels .* at index 8"),
+        ([0, 1] * 4 + ["0", 1], {}, "labels mixes labels that do not sort"),
+        ([0, 1] * 5, {"folds": 1}, "folds=1 must be an integer of at least 2"),
+        ([0, 1] * 5, {"folds": 2.5}, "folds=2.5 must be an integer"),
+        ([0, 1] * 5, {"files": ["a"] * 9}, "files must name one file for each of 10 images, got 9"),
+        ([0, 1] * 5, {"classifier": NetworkClassifier(protocol={})}, "protocol must have"),
     ],
 )
-def test_labels_that_cannot_be_folded_are_refused(labels, message):
+def test_labels_that_cannot_be_folded_are_refused(labels, options, message, no_training):
     with pytest.raises(ValueError, match=message):
-        own_data.suspects(np.zeros((10, 8, 8), np.uint8), labels, QUICK, folds=3)
+        own_data.suspects(TEN, labels, **{"classifier": QUICK, "folds": 3, **options})
+
+
+def test_without_cleanlab_nothing_is_trained(no_training, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cleanlab.count", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install cleanlab"):
+        own_data.suspects(TEN, [0, 1] * 5, QUICK, folds=3)
+
+
+def test_the_snippets_of_the_readme_run(digits, monkeypatch):
+    section = (ROOT / "README.md").read_text().partition("## Your own labels")[2].split("\n## ")[0]
+    snippets = re.findall(r"```python\n(.*?)```", section, flags=re.S)
+    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 6)
+    monkeypatch.setitem(MNIST_PROTOCOL, "lr", 0.1)
+    images, true = digits[0][:400], digits[1][:400]
+    T = noise.pairflip(10, 0.3)
+    names = {"images": images, "labels": noise.corrupt(true, T, seed=0)[0]}
+    for snippet in snippets:
+        exec(snippet, names)
+    assert names["T"].shape == (10, 10)
+    assert np.abs(names["T"] - T).mean() < 0.05
+    assert (names["model"].predict(images) == true).mean() > 0.8
+    assert list(names["suspects"]["index"][:3]) != [0, 1, 2]
 
 
 # --------------------------------------------------------------------------------- image folder
@@ -160,13 +167,88 @@ def test_one_coloured_image_makes_all_of_them_three_channels(folder):
     assert (images[3] == 7).all()
 
 
-def test_the_command_writes_the_list(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(own_data, "NetworkClassifier", lambda *_: QUICK)
+def test_what_is_transparent_shows_white(folder):
+    """Black ink whose shape is in the alpha channel alone; and half of it, grey with alpha."""
+    ink = np.zeros((8, 8, 4), np.uint8)
+    ink[2:5, 2:5, 3] = 255
+    Image.fromarray(ink).save(folder[0] / "03.png")
+    half = np.stack([np.full((8, 8), 100), np.full((8, 8), 255)], axis=2).astype(np.uint8)
+    half[0, 0, 1] = 0
+    Image.fromarray(half).save(folder[0] / "04.png")
+    images, _, _ = own_data.load(*folder)
+    assert (images[3, :, 2:5, 2:5] == 0).all()
+    assert images[3].sum() == 3 * (64 - 9) * 255
+    assert (images[4, :, 0, 0] == 255).all()
+    assert (images[4, :, 1:] == 100).all()
+
+
+def test_grey_with_alpha_stays_one_channel(tmp_path):
+    Image.new("LA", (3, 2), (100, 255)).save(tmp_path / "a.png")
+    assert np.array_equal(own_data.picture(tmp_path / "a.png"), np.full((1, 2, 3), 100))
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("I;16", "png"), ("I;16", "tif"), ("I", "tif"), ("F", "tif")]
+)
+def test_images_of_more_than_8_bits_are_refused(tmp_path, mode, suffix):
+    path = tmp_path / f"deep.{suffix}"
+    Image.new(mode, (8, 8)).save(path)
+    with pytest.raises(ValueError, match=r"deep\.\w+ has more than 8 bits .* convert to 8 bit"):
+        own_data.picture(path)
+
+
+def test_classes_may_be_called_na(folder):
+    folder[1].write_text("file,label\n" + "".join(
+        f"{i:02}.png,{['NA', 'None', 'null'][i % 3]}\n" for i in range(60)
+    ))  # fmt: skip
+    assert own_data.load(*folder)[1][:3].tolist() == ["NA", "None", "null"]
+
+
+def test_what_else_lies_in_the_folder_does_not_block(folder):
+    """Hidden files, the table itself, and the list of an earlier run; ./ before a name."""
+    photos, table = folder
+    (photos / ".DS_Store").write_bytes(b"x")
+    (photos / ".thumbnails").mkdir()
+    (photos / ".thumbnails" / "a.png").write_bytes(b"x")
+    (photos / "suspects.csv").write_text("file,label\n")
+    inside = photos / "labels.txt"
+    inside.write_text(table.read_text().replace("00.png", "./00.png"))
+    images, _, files = own_data.load(photos, inside)
+    assert len(images) == 60
+    assert files[0] == "./00.png"
+
+
+def run(folder, *options: str) -> int:
+    return own_data.main([str(folder[0]), str(folder[1]), *options])
+
+
+def test_the_command_writes_the_list(folder, tmp_path, capsys):
     out = tmp_path / "suspects.csv"
-    assert own_data.main([str(folder[0]), str(folder[1]), "--folds", "3", "--out", str(out)]) == 0
+    quick = ["--folds", "3", "--epochs", "2", "--lr", "0.1", "--seed", "1", "--out", str(out)]
+    assert run(folder, *quick) == 0
     table = pd.read_csv(out)
     assert sorted(table["file"]) == [f"{i:02}.png" for i in range(60)]
-    assert f"{table['suspect'].sum()} of 60 labels are suspect" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 trainings of 2 epochs each, on 60 images" in printed
+    assert f"{table['suspect'].sum()} of 60 labels are suspect" in printed
+
+
+def test_the_command_trains_as_it_is_told(folder, monkeypatch):
+    told = []
+
+    def watched(images, labels, classifier, **options):
+        told.append((classifier.get_params(), options["folds"]))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(own_data, "suspects", watched)
+    assert run(folder) == 1
+    assert run(folder, "--loss", "CLL", "--model", "cnn4", "--lr", "0.2", "--epochs", "7",
+               "--seed", "3", "--threads", "2", "--folds", "4") == 1  # fmt: skip
+    usual = NetworkClassifier().get_params()
+    assert told[0] == ({**usual, "protocol": MNIST_PROTOCOL}, 5)  # the tests have one thread
+    changed = {"loss": "CLL", "model": "cnn4", "seed": 3, "threads": 2}
+    protocol = {**MNIST_PROTOCOL, "lr": 0.2, "epochs": 7}
+    assert told[1] == ({**usual, **changed, "protocol": protocol}, 4)
 
 
 @pytest.mark.parametrize(
@@ -174,26 +256,61 @@ def test_the_command_writes_the_list(folder, tmp_path, monkeypatch, capsys):
     [
         (lambda p, t: (p / "07.png").unlink(), "1 files are in .*labels.csv but not in .*07.png"),
         (lambda p, t: (p / "x.png").write_bytes(b""), "in .*photos but not in .*labels.csv.*x.png"),
-        (lambda p, t: (p / "07.png").write_text("no image"), "07.png is no image"),
+        (lambda p, t: (p / "07.png").write_text("no image"), "07.png is damaged or no image"),
+        (
+            lambda p, t: (p / "07.png").write_bytes((p / "07.png").read_bytes()[:60]),
+            "07.png is damaged or no image",
+        ),
         (lambda p, t: Image.new("L", (9, 8)).save(p / "07.png"), "resize them to one size"),
+        (lambda p, t: Image.new("I;16", (8, 8)).save(p / "07.png"), "07.png has more than 8 bits"),
+        (lambda p, t: p.rename(p.with_name("pictures")), "photos is not a folder: name the one"),
         (
             lambda p, t: t.write_text("name,label\n00.png,1\n"),
             "must have the columns file and label",
         ),
+        (lambda p, t: t.write_text(""), "must have the columns file and label"),
         (lambda p, t: t.write_text("file,label\n"), "at least one row"),
-        (lambda p, t: t.write_text("file,label\n00.png,a\n00.png,b\n"), "names 00.png twice"),
-        (lambda p, t: t.write_text("file,label\n00.png,\n"), "00.png has no label"),
+        (
+            lambda p, t: t.write_text("file,label\n00.png,a\n./00.png,b\n"),
+            "names 00.png twice, in lines 2 and 3",
+        ),
+        (
+            lambda p, t: t.write_text("file,label\n\n00.png,\n"),
+            "line 3: the label is empty",
+        ),
+        (lambda p, t: t.write_bytes(b"file,label\n00.png,\xe9\n"), "no UTF-8 text.*CSV UTF-8"),
+        (lambda p, t: t.write_text("file,label\n00.png\n"), "line 2: the label is empty"),
+        (lambda p, t: t.write_text("file,label\n00.png,a\n ,b\n"), "line 3: the file is empty"),
     ],
 )
 def test_files_and_labels_that_do_not_match_are_refused(folder, spoil, message, capsys):
     spoil(*folder)
     with pytest.raises(ValueError, match=message):
         own_data.load(*folder)
-    assert own_data.main([str(folder[0]), str(folder[1])]) == 1
+    assert run(folder) == 1
     assert "error: " in capsys.readouterr().err
 
 
-def test_without_a_gpu_nothing_is_on_one(digits):
-    made = NetworkClassifier("CE", protocol={**PROTOCOL, "epochs": 1}, device="cpu")
-    made.fit(digits[0][:100], digits[2][:100])
-    assert next(made.network_.parameters()).device == torch.device("cpu")
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("nowhere/suspects.csv", "lies in a folder that does not exist"),
+        ("photos", "is a folder: name a file"),
+        ("labels.csv", "would replace your labels: name another file"),
+    ],
+)
+def test_a_list_that_could_not_be_written_is_refused_first(
+    folder, out, message, capsys, no_training
+):
+    assert run(folder, "--out", str(folder[1].parent / out)) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [RuntimeError("diverged"), ModuleNotFoundError("cleanlab")])
+def test_what_stops_the_training_is_told_without_a_traceback(folder, error, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise error
+
+    monkeypatch.setattr(own_data, "suspects", stopped)
+    assert run(folder) == 1
+    assert capsys.readouterr().err == f"error: {error}\n"

@@ -90,6 +90,10 @@ def test_no_file_is_an_empty_batch():
         (lambda f: [p.unlink() for p in f.glob("train/dog*")], r"dog\.0\.jpg is missing, and 11"),
         (lambda f: (f / "train/cat.3.jpg").unlink(), r"cat\.3\.jpg is missing, and 0 more"),
         (lambda f: photo(f / "train/bird.0.jpg"), r"bird\.0\.jpg is not named like cat\.0\.jpg"),
+        (
+            lambda f: [p.unlink() for p in f.glob("train/*")],
+            r"train is empty: unpack .*train\.zip",
+        ),
         (lambda f: (f / "train").rename(f / "test"), r"train is not a folder: unpack .*train\.zip"),
     ],
 )
@@ -115,6 +119,11 @@ KV, KEYS = "noisy_label_kv.txt", "noisy_train_key_list.txt"
             lambda text: text.split("\n", 1)[1],
             r"1 files of .* no label in .*, for example .*a0",
         ),
+        (
+            KV,
+            lambda text: text + "images/1/01/a1.jpg 3\n",
+            r"line 5: images/1/01/a1.jpg has the label 3, but 12 further up",
+        ),
     ],
 )
 def test_label_files_that_do_not_match_are_refused(clothes, file, change, message):
@@ -123,6 +132,12 @@ def test_label_files_that_do_not_match_are_refused(clothes, file, change, messag
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(ValueError, match=message):
         photo_sets.clothing1m(clothes, "noisy_train")
+
+
+def test_a_label_that_is_told_twice_is_one_label(clothes):
+    path = clothes / KV
+    path.write_text(path.read_text() + "images/1/01/a1.jpg 12\n")
+    assert photo_sets.clothing1m(clothes, "noisy_train")[1].tolist() == [10, 11, 12, 13]
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones(clothes):

@@ -1,116 +1,129 @@
 """Our networks and losses as a scikit-learn classifier, for what expects one: cleanlab's
 ``CleanLearning``, ``cross_val_predict``, a grid search.
 
-    classifier = NetworkClassifier(loss="CLL", model="mlp")
+    classifier = NetworkClassifier(loss="GCE", model="mlp")
     classifier.fit(images, labels).predict_proba(other_images)
 
-The training is that of every run here (``train.train_epoch``), without a test set.
+The training is that of every run here (``train.train_epoch``), without a test set. Everything is
+checked before it, the loss by a call on a first batch.
 """
 
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
-from labelnoise.configuration import build_loss
+from labelnoise.configuration import build_loss, check_integer, checked_protocol
 from labelnoise.experiments import MNIST_PROTOCOL, setting_of
 from labelnoise.machine import session
-from labelnoise.models import MODELS
+from labelnoise.models import FOR_TEXT, MODELS
 from labelnoise.task import Task
 from labelnoise.train import State, logits, train_epoch
+
+NETWORKS = tuple(name for name in MODELS if name not in FOR_TEXT)
+CHUNK = 2**22  # pixels that are counted at a time
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """A network of ``models.MODELS`` for images, trained with a loss that forgives wrong labels.
 
     - ``loss``: a name of ``losses.LOSSES``, at its setting in ``experiments.setting_of``, or any
-      callable (logits ``[B, K]``, targets ``[B]``) -> scalar, ``losses.Mixture(0.3)`` for example.
+      callable (logits ``[B, K]``, targets ``[B]``) -> mean, ``losses.Mixture(0.3)`` for example.
+      CLL pulls less on an untrained network than the default, GCE, and wants a larger ``lr``.
     - ``model``: ``mlp``, ``cnn2``, ``cnn4``, ``cnn8`` or ``resnet34``.
     - ``protocol``: as ``experiments.MNIST_PROTOCOL``, the default.
-    - ``seed``: of initialisation, order and augmentation.
+    - ``seed``: of initialisation, order and augmentation; an integer of at least 0.
     - ``device``: ``cpu`` or ``cuda``; default CUDA where there is one.
+    - ``threads``: CPU threads. They decide the order of float sums: with the same number of them
+      the same machine finds the same network, to the bit.
 
     After ``fit``: ``classes_``, ``task_``, ``network_``, and ``curves_``, the training curves.
     """
 
     def __init__(
         self,
-        loss: str | Callable[[Tensor, Tensor], Tensor] = "CLL",
+        loss: str | Callable[[Tensor, Tensor], Tensor] = "GCE",
         model: str = "mlp",
         protocol: dict | None = None,
         seed: int = 0,
         device: str | None = None,
+        threads: int = 1,
     ):
         self.loss = loss
         self.model = model
         self.protocol = protocol
         self.seed = seed
         self.device = device
+        self.threads = threads
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> "NetworkClassifier":
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, on_epoch: Callable[[int], None] = lambda epoch: None
+    ) -> "NetworkClassifier":
         """Trains on images, uint8 ``[N, C, H, W]`` or ``[N, H, W]`` (one channel), and labels
         ``[N]`` of any kind that sorts. Pixels are standardised per channel with the mean and
-        standard deviation of ``X``.
+        standard deviation of ``X``. ``on_epoch(epoch)`` is called after every epoch.
 
-        Raises ``ValueError`` for arrays that are not like this, for fewer than two classes, and for
-        an unknown loss or model; ``RuntimeError`` if the training diverges.
+        Raises ``ValueError`` for arrays that are not like this, for a missing label, for fewer than
+        two classes, and for a loss, model, protocol, seed or number of threads that is none;
+        ``RuntimeError`` if the training diverges.
         """
-        images, y = checked_images(X), np.asarray(y)
-        if y.shape != (len(images),):
-            raise ValueError(
-                f"y must hold one label for each of {len(images)} images, got {y.shape}"
-            )
-        self.classes_, given = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y holds one class only, {self.classes_}: there is nothing to tell apart"
-            )
-        if self.model not in MODELS:
-            raise ValueError(f"model={self.model!r} is unknown; known: {', '.join(MODELS)}")
-        if isinstance(self.loss, str):
-            loss = build_loss("mnist", setting_of(self.loss))
-        else:
-            loss = Called(self.loss)
-        scaled = images.astype(np.float32) / 255
-        std = scaled.std(axis=(0, 2, 3)) + 1e-6  # a constant channel must not divide by 0
-        recipe = SimpleNamespace(
-            model=self.model, protocol=self.protocol or MNIST_PROTOCOL, seed=self.seed, probe=(),
-            val_fraction=0.0,
-        )  # fmt: skip
-        with session(self.device, 1) as device:
+        images = checked_images(X)
+        self.classes_, given = encoded("y", y, len(images))
+        recipe, loss = self.recipe(), loss_module(self.loss)
+        with session(self.device, self.threads) as device:
             arrays = (torch.from_numpy(a).to(device) for a in (images, given, given))
-            self.task_ = Task(
-                *arrays, len(self.classes_), images.shape[1:],
-                scaled.mean(axis=(0, 2, 3)).tolist(), std.tolist(),
-            )  # fmt: skip
+            self.task_ = Task(*arrays, len(self.classes_), images.shape[1:], *mean_and_std(images))
             state = State(recipe, self.task_, device, loss)
+            check_mean(state.loss, self.task_.given[: recipe.protocol["batch"]], len(self.classes_))
             while state.epoch < recipe.protocol["epochs"]:
                 train_epoch(recipe, self.task_, state)
                 if state.diverged_at is not None:
                     raise RuntimeError(
                         f"the training diverged at epoch {state.epoch}; lower the learning rate"
                     )
+                on_epoch(state.epoch)
         self.network_, self.curves_ = state.model, state.curves
         return self
 
+    def recipe(self) -> SimpleNamespace:
+        """What a ``Run`` says of the training, checked: ``model``, ``protocol``, ``seed``."""
+        if self.model not in NETWORKS:
+            raise ValueError(f"model={self.model!r} is unknown; known: {', '.join(NETWORKS)}")
+        check_integer("seed", self.seed, 0)
+        check_integer("threads", self.threads, 1)
+        protocol = checked_protocol(MNIST_PROTOCOL if self.protocol is None else self.protocol)
+        return SimpleNamespace(
+            model=self.model, protocol=protocol, seed=self.seed, probe=(), val_fraction=0.0
+        )
+
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Softmax outputs ``[N, K]`` in float64, in the order of ``classes_``."""
+        """Softmax outputs ``[N, K]`` in float64, in the order of ``classes_``, for images of the
+        shape that ``fit`` saw; ``ValueError`` for others, ``NotFittedError`` before ``fit``."""
         check_is_fitted(self)
-        images = torch.from_numpy(checked_images(X)).to(self.task_.images.device)
-        outputs = logits(self.task_, self.network_, images)
+        images = checked_images(X)
+        if images.shape[1:] != self.task_.shape:
+            raise ValueError(
+                f"X holds images of shape {images.shape[1:]}, but the network was fitted to "
+                f"{self.task_.shape}; resize them, or fit it to images like these"
+            )
+        with session(self.device, self.threads):
+            inputs = torch.from_numpy(images).to(self.task_.images.device)
+            outputs = logits(self.task_, self.network_, inputs)
         return outputs.double().softmax(dim=1).cpu().numpy()
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """The most probable class of each image, ``[N]``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        """The most probable class of each image, ``[N]``; raises what ``predict_proba`` does."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-class Called(torch.nn.Module):
+class Called(nn.Module):
     """Any callable as a module."""
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]):
@@ -121,13 +134,105 @@ class Called(torch.nn.Module):
         return self.loss(outputs, targets)
 
 
+def loss_module(loss: str | Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
+    """The loss of a name, or the callable; a module stays what it is, since the training looks for
+    ``DMI``. ``ValueError`` for a name that is unknown, and for what cannot be called."""
+    if isinstance(loss, str):
+        return build_loss("mnist", setting_of(loss))
+    if isinstance(loss, type):
+        raise ValueError(f"loss={loss.__name__} is a class; give an instance: {loss.__name__}(...)")
+    if not callable(loss):
+        raise ValueError(
+            f"loss={loss!r} must be a name of losses.LOSSES, such as 'GCE', or a callable "
+            "(logits [B, K], targets [B]) -> mean, such as losses.GCE(q=0.7)"
+        )
+    return loss if isinstance(loss, nn.Module) else Called(loss)
+
+
+def check_mean(loss: nn.Module, targets: Tensor, K: int) -> None:
+    """``ValueError`` unless the loss of a first batch, ``targets`` ``[B]`` and zeros for logits, is
+    the mean over its samples: a finite scalar with a gradient that repeating the batch does not
+    double. What the loss itself refuses (a batch too small, a matrix for other classes) it says."""
+    outputs = torch.zeros(len(targets), K, device=targets.device, requires_grad=True)
+    value = loss(outputs, targets)
+    shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    if shape != ():
+        raise ValueError(
+            f"loss must return the mean over the batch, a scalar tensor, got {shape}; "
+            "set reduction='mean', or take .mean()"
+        )
+    if not value.isfinite() or not value.requires_grad:
+        what = "has no gradient" if value.isfinite() else "is not finite"
+        raise ValueError(f"loss {what} at logits of 0: {value.item()}; nothing can be learnt of it")
+    twice = loss(outputs.repeat(2, 1), targets.repeat(2))
+    if value != 0 and torch.isclose(twice, 2 * value):
+        raise ValueError(
+            "loss adds up the batch: its learning rate would depend on the size of the batch; "
+            "set reduction='mean', or take .mean()"
+        )
+
+
 def checked_images(X: ArrayLike) -> np.ndarray:
     """uint8 ``[N, C, H, W]``, or ``ValueError``."""
     images = np.asarray(X)
     images = images[:, None] if images.ndim == 3 else images
-    if images.ndim != 4 or images.dtype != np.uint8 or len(images) < 1:
+    if images.ndim != 4 or images.dtype != np.uint8:
         raise ValueError(
             f"X must be images, uint8 in 0..255 of shape [N, C, H, W] or [N, H, W], got "
             f"{images.dtype} {images.shape}; scale floats to 0..255 and convert them first"
         )
+    if images.size == 0:
+        raise ValueError(f"X is empty, of shape {images.shape}: give at least one image")
+    if images.shape[3] <= 4 < images.shape[1]:
+        raise ValueError(
+            f"X of shape {images.shape} seems to be [N, H, W, C], but the channels come before the "
+            "rows, [N, C, H, W]: permute it, X.transpose(0, 3, 1, 2)"
+        )
     return np.ascontiguousarray(images)
+
+
+def encoded(name: str, labels: ArrayLike, N: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes ``[K]``, sorted, and the labels ``[N]`` as their positions, int64 in 0..K-1.
+
+    Raises ``ValueError``, which says ``name``, for anything but N labels, for one that is missing
+    (None, NaN), for kinds that do not sort together, and for fewer than two classes.
+    """
+    raw = np.asarray(labels, dtype=object)  # of a list with text, numpy would make NaN 'nan'
+    if raw.shape != (N,):
+        raise ValueError(f"{name} must hold one label for each of {N} images, got {raw.shape}")
+    if (missing := np.flatnonzero(pd.isna(raw))).size:
+        raise ValueError(
+            f"{name} holds {missing.size} missing labels (None or NaN), the first at index "
+            f"{missing[0]}; leave these samples out, or label them"
+        )
+    try:
+        np.unique(raw)
+    except TypeError:
+        kinds = ", ".join(sorted({type(label).__name__ for label in raw}))
+        raise ValueError(
+            f"{name} mixes labels that do not sort together ({kinds}); make all of them text, or "
+            "all of them numbers"
+        ) from None
+    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"{name} holds {len(classes)} classes, {classes}: give samples of two at "
+                         "least, or there is nothing to tell apart")  # fmt: skip
+    return classes, codes
+
+
+def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Of each channel of uint8 ``[N, C, H, W]``, scaled to 0..1; 1e-6 on top of each standard
+    deviation, since a constant channel must not divide by 0.
+
+    From counts of the 256 values, which are exact; a float copy of all images would be four times
+    their size.
+    """
+    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
+    step = max(1, CHUNK // images[0, 0].size)
+    for start in range(0, len(images), step):
+        for channel, count in enumerate(counts):
+            count += np.bincount(images[start : start + step, channel].ravel(), minlength=256)
+    share, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+    mean = share @ values
+    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1)) + 1e-6
+    return mean.tolist(), std.tolist()

@@ -66,15 +66,15 @@ class Run:
         _known("model", self.model, models.MODELS)
         for name in self.probe:
             _known("probe", name, PROBES)
-        _integer("seed", self.seed, 0)
+        check_integer("seed", self.seed, 0)
         if self.subset is not None:
-            _integer("subset", self.subset, 2)
+            check_integer("subset", self.subset, 2)
         if not is_number(self.val_fraction) or not 0 <= self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction!r} must lie in [0, 1)")
         canonical = {
             "noise": _checked_noise(self.dataset, self.noise),
             "loss": _checked_loss(self.dataset, self.loss),
-            "protocol": _checked_protocol(self.protocol),
+            "protocol": checked_protocol(self.protocol),
             "val_fraction": float(self.val_fraction),
             "probe": tuple(self.probe),
             "method": None if self.method is None else method(**self.method),
@@ -277,9 +277,9 @@ def method(name: str, **options: object) -> dict:
         )
     made = {"name": name, **METHODS[name], **options}
     if "protocol" in made:
-        made["protocol"] = _checked_protocol(made["protocol"])
+        made["protocol"] = checked_protocol(made["protocol"])
     if "folds" in made:
-        _integer("folds", made["folds"], 2)
+        check_integer("folds", made["folds"], 2)
     if "filter" in made:
         _known("filter", made["filter"], FILTERS)
     return made
@@ -308,7 +308,8 @@ def _checked_loss(dataset: str, loss: dict) -> dict:
     return checked
 
 
-def _checked_protocol(protocol: dict) -> dict:
+def checked_protocol(protocol: dict) -> dict:
+    """The protocol with its numbers as floats, or ``ValueError``."""
     if not isinstance(protocol, dict):
         raise ValueError(f"protocol={protocol!r} must be a dict like experiments.MNIST_PROTOCOL")
     needed = set(PROTOCOL_KEYS)
@@ -321,8 +322,8 @@ def _checked_protocol(protocol: dict) -> dict:
         )
     _known("optimizer", protocol["optimizer"], ("sgd", "adam"))
     _known("schedule", protocol["schedule"], ("cosine", "constant"))
-    _integer("epochs", protocol["epochs"], 1)
-    _integer("batch", protocol["batch"], 2)
+    check_integer("epochs", protocol["epochs"], 1)
+    check_integer("batch", protocol["batch"], 2)
     reals = [name for name in REALS if name in protocol]
     for name in reals:
         if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
@@ -356,11 +357,12 @@ def _checked_T(estimated: str | None = None, folds: int | None = None, **setting
     if estimated == "anchors":
         return {"estimated": estimated}
     folds = 5 if folds is None else folds
-    _integer("folds", folds, 2)
+    check_integer("folds", folds, 2)
     return {"estimated": estimated, "folds": folds}
 
 
-def _integer(name: str, value: object, least: int) -> None:
+def check_integer(name: str, value: object, least: int) -> None:
+    """``ValueError`` for what is no int of at least ``least``; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
 

@@ -1,113 +1,220 @@
 """Your own images and labels: a ranked list of the labels that are likely wrong.
 
-    python -m labelnoise.own_data photos/ labels.csv --loss CLL --out suspects.csv
+    python -m labelnoise.own_data photos/ labels.csv --out suspects.csv
 
-``photos/`` holds the images, all of one size, in any format that Pillow reads; ``labels.csv`` has
-the columns ``file`` and ``label``, a row an image. In Python: ``suspects(images, labels)``.
+``photos/`` holds the images, all of one size, in any format of 8 bits that Pillow reads;
+``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python:
+``suspects(images, labels)``, or its two halves, ``out_of_sample`` and ``ranking``.
 
 Each image is judged by a network that never saw it (``folds`` trainings), so that a memorised wrong
 label cannot vouch for itself.
 """
 
 import argparse
+import csv
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.base import ClassifierMixin, clone
+from sklearn.model_selection import StratifiedKFold
+from tqdm import tqdm
 
-from labelnoise import confident, losses, models
-from labelnoise.classifier import NetworkClassifier
+from labelnoise import confident, losses
+from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
+from labelnoise.configuration import check_integer
+from labelnoise.experiments import MNIST_PROTOCOL
+
+# --------------------------------------------------------------------- a folder and a table
 
 
 def load(folder: Path, table: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Images uint8 ``[N, C, H, W]`` (C = 1 if all are grey, else 3), labels ``[N]`` as text, and
-    their file names, in the order of the table.
+    their file names as the table has them, in its order.
 
-    Raises ``ValueError`` for a table without the two columns, an empty one, a file that is named
-    twice, has no label, is not in the folder or is no image, for files in the folder without a
-    row, and for images of different sizes.
+    Raises ``ValueError`` for what is no folder, for a table that ``rows`` or images that
+    ``picture`` refuses, for files that are in only one of folder and table (hidden files and
+    ``.csv`` in the folder may be), and for images of different sizes.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    rows = pd.read_csv(table, dtype=str)
-    if not {"file", "label"} <= set(rows.columns) or rows.empty:
-        raise ValueError(f"{table} must have the columns file and label and at least one row; it "
-                         f"has {list(rows.columns)} and {len(rows)} rows")  # fmt: skip
-    if rows["label"].isna().any():
-        raise ValueError(f"{table}: {rows['file'][rows['label'].isna()].iloc[0]} has no label")
-    if rows["file"].duplicated().any():
-        raise ValueError(f"{table} names {rows['file'][rows['file'].duplicated()].iloc[0]} twice")
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    there.discard(str(table.relative_to(folder)) if table.is_relative_to(folder) else "")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder: name the one that holds the images")
+    files, labels = rows(table)
+    paths = [os.path.normpath(name) for name in files]
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    images = {
+        name
+        for name, path in there.items()
+        if not (hidden(name) or path.suffix.lower() == ".csv" or path.samefile(table))
+    }
     for what, names in (
-        (f"in {table} but not in {folder}", set(rows["file"]) - there),
-        (f"in {folder} but not in {table}", there - set(rows["file"])),
+        (f"in {table} but not in {folder}", set(paths) - set(there)),
+        (f"in {folder} but not in {table}", images - set(paths)),
     ):
         if names:
             raise ValueError(f"{len(names)} files are {what}, for example {min(names)}")
-    pictures = []
-    for name in rows["file"]:
-        try:
-            with Image.open(folder / name) as picture:
-                grey = picture.mode in ("L", "1", "I", "I;16", "F")
-                pictures.append(np.asarray(picture.convert("L" if grey else "RGB")))
-        except UnidentifiedImageError as error:
-            raise ValueError(f"{folder / name} is no image that Pillow can read") from error
-        if pictures[-1].shape[:2] != pictures[0].shape[:2]:
-            raise ValueError(f"{name} is of size {pictures[-1].shape[:2]}, {rows['file'].iloc[0]} "
-                             f"of {pictures[0].shape[:2]}; resize them to one size")  # fmt: skip
-    if any(p.ndim == 3 for p in pictures):
-        pictures = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pictures]
-    images = np.stack(pictures)
-    images = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images[:, None]
-    return np.ascontiguousarray(images), rows["label"].to_numpy(), list(rows["file"])
+    pictures = [picture(folder / path) for path in paths]
+    for name, found in zip(files, pictures, strict=True):
+        if found.shape[1:] != pictures[0].shape[1:]:
+            raise ValueError(f"{name} is of size {found.shape[1:]}, {files[0]} of "
+                             f"{pictures[0].shape[1:]}; resize them to one size")  # fmt: skip
+    shape = max(len(found) for found in pictures), *pictures[0].shape[1:]
+    stacked = np.empty((len(pictures), *shape), dtype=np.uint8)
+    for image, found in zip(stacked, pictures, strict=True):
+        image[:] = found  # a grey one fills all channels
+    return stacked, np.array(labels), files
+
+
+def rows(table: Path) -> tuple[list[str], list[str]]:
+    """Files and labels of the table, all as text: a class may be called ``NA`` or ``None``.
+
+    Raises ``ValueError`` for a table that is not UTF-8, without the two columns or without rows, a
+    row without a file or a label, and a file that is named twice.
+    """
+    try:
+        text = table.read_text(encoding="utf-8-sig")  # Excel begins with a mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table} is no UTF-8 text ({error}): save it as CSV UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text))
+    complete = {"file", "label"} <= set(reader.fieldnames or ())
+    found = [(row, reader.line_num) for row in reader] if complete else []
+    if not found:
+        raise ValueError(f"{table} must have the columns file and label, separated by commas, and "
+                         f"at least one row; its columns are {reader.fieldnames}")  # fmt: skip
+    named: dict[str, int] = {}
+    for row, line in found:
+        for column in ("file", "label"):
+            if not (row[column] or "").strip():
+                raise ValueError(f"{table}, line {line}: the {column} is empty; fill it in, or "
+                                 "leave the line out")  # fmt: skip
+        path = os.path.normpath(row["file"])
+        if path in named:
+            raise ValueError(f"{table} names {path} twice, in lines {named[path]} and {line}; "
+                             "leave one of them out")  # fmt: skip
+        named[path] = line
+    return [row["file"] for row, _ in found], [row["label"] for row, _ in found]
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or one of its folders is hidden, as ``.DS_Store`` is."""
+    return any(part.startswith(".") for part in Path(name).parts)
+
+
+def picture(path: Path) -> np.ndarray:
+    """uint8 ``[C, H, W]``, C = 1 if it is grey, else 3; what is transparent shows white below it.
+    ``ValueError`` names a file that is damaged, no image, or of more than 8 bits a channel."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.mode == "F" or image.mode.startswith("I"):  # convert() would cut at 255
+                raise ValueError(f"{path} has more than 8 bits a channel (Pillow's mode "
+                                 f"{image.mode}): scale it to 0..255 and convert to 8 bit"
+                                 )  # fmt: skip
+            grey = image.mode in ("1", "L", "LA", "La")
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            pixels = np.asarray(image.convert("L" if grey else "RGB"))
+    except (OSError, SyntaxError) as error:  # Pillow's SyntaxError is a broken PNG
+        raise ValueError(f"{path} is damaged or no image that Pillow can read: {error}") from error
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+# ------------------------------------------------------------------------------ the ranking
 
 
 def suspects(
     images: ArrayLike,
     labels: ArrayLike,
-    classifier: NetworkClassifier | None = None,
+    classifier: ClassifierMixin | None = None,
     *,
     folds: int = 5,
     files: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Every sample, the most suspect label first.
+    """Every sample, the most suspect label first: ``ranking`` of what ``out_of_sample`` finds.
 
-    Columns: ``index`` (into ``images``), ``file`` if ``files`` are given, ``label`` as given,
-    ``probability`` that the networks give it, ``suggestion`` (their favourite class) with its
-    ``suggestion_probability``, and ``suspect``: whether cleanlab's filter ``prune_by_noise_rate``
-    counts the label among the wrong ones. Any scikit-learn classifier will do.
+    Raises what these two do, before any training.
+    """
+    encoded("labels", labels, len(images))
+    check_files(files, len(images))
+    confident.cleanlab()
+    return ranking(labels, out_of_sample(images, labels, classifier, folds=folds), files=files)
 
-    Raises ``ValueError`` for a class with fewer samples than ``folds``, and what the classifier
-    raises.
+
+def out_of_sample(
+    images: ArrayLike,
+    labels: ArrayLike,
+    classifier: ClassifierMixin | None = None,
+    *,
+    folds: int = 5,
+) -> np.ndarray:
+    """Each sample's probabilities by a classifier that was trained on all folds but its own:
+    float64 ``[N, K]``, the classes sorted.
+
+    Any scikit-learn classifier will do; the default is ``NetworkClassifier()``. A bar on the
+    terminal shows how far the trainings are.
+
+    Raises ``ValueError`` for labels that are not one for each image, missing, or of one class, for
+    folds that are no integer of at least 2, and for a class with fewer samples than folds; and what
+    the classifier raises.
     """
     classifier = NetworkClassifier() if classifier is None else classifier
-    images, labels = np.asarray(images), np.asarray(labels)
-    if labels.shape != (len(images),):
-        raise ValueError(f"labels must hold one label for each of {len(images)} images, "
-                         f"got {labels.shape}")  # fmt: skip
-    classes, given, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(classes) < 2 or counts.min() < folds:
+    images = np.asarray(images)
+    classes, given = encoded("labels", labels, len(images))
+    check_integer("folds", folds, 2)
+    counts = np.bincount(given)
+    if counts.min() < folds:
         raise ValueError(
             f"{len(classes)} classes, and {counts.min()} samples of class "
-            f"{classes[counts.argmin()]}: there must be two classes at least, with {folds} samples "
-            "each, one a fold; lower folds, or leave the class out"
+            f"{classes[counts.argmin()]}: there must be {folds} samples of each, one a fold; lower "
+            "folds, or leave the class out"
         )
-    split = StratifiedKFold(folds, shuffle=True, random_state=0)
-    p = cross_val_predict(classifier, images, given, cv=split, method="predict_proba")
+    ours = isinstance(classifier, NetworkClassifier)
+    epochs = classifier.recipe().protocol["epochs"] if ours else 1
+    p = np.empty((len(images), len(classes)))
+    with tqdm(total=folds * epochs, unit="epoch", disable=None) as bar:  # only on a terminal
+        reports = {"on_epoch": lambda epoch: bar.update()} if ours else {}
+        split = StratifiedKFold(folds, shuffle=True, random_state=0)
+        for seen, unseen in split.split(given, given):
+            made = clone(classifier).fit(images[seen], given[seen], **reports)
+            p[unseen] = made.predict_proba(images[unseen])
+            del made  # with its images, before the next fold copies others
+            if not ours:
+                bar.update()
+    return p
+
+
+def ranking(
+    labels: ArrayLike, probabilities: np.ndarray, *, files: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Every sample, the most suspect label first, by out-of-sample ``probabilities`` ``[N, K]``.
+
+    Columns: ``index`` (into ``labels``), ``file`` if ``files`` are given, ``label`` as given,
+    ``probability`` that the networks give it, ``suggestion`` (their favourite class) with its
+    ``suggestion_probability``, and ``suspect``: whether cleanlab's filter ``prune_by_noise_rate``
+    counts the label among the wrong ones.
+
+    Raises ``ValueError`` for labels, probabilities or files that do not belong together, and
+    ``ModuleNotFoundError`` without cleanlab.
+    """
+    p = np.asarray(probabilities)
+    classes, given = encoded("labels", labels, len(p))
+    check_files(files, len(p))
     flagged = confident.suspects(given, p, "prune_by_noise_rate")
     order = confident.ranked(given, p)
-    rows = np.arange(len(labels))
+    every = np.arange(len(p))
     table = pd.DataFrame(
         {
-            "index": rows,
+            "index": every,
             **({"file": list(files)} if files is not None else {}),
-            "label": labels,
-            "probability": p[rows, given],
+            "label": np.asarray(labels),
+            "probability": p[every, given],
             "suggestion": classes[p.argmax(axis=1)],
             "suggestion_probability": p.max(axis=1),
             "suspect": flagged,
@@ -116,30 +223,61 @@ def suspects(
     return table.iloc[order].reset_index(drop=True)
 
 
+def check_files(files: Sequence[str] | None, N: int) -> None:
+    """``ValueError`` unless there are N files, or None."""
+    if files is not None and len(files) != N:
+        raise ValueError(f"files must name one file for each of {N} images, got {len(files)}")
+
+
+# -------------------------------------------------------------------------- the command line
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: 0 when the list is written, 1 with a message when the data do not fit."""
+    """The command line: 0 when the list is written, 1 with a message when it cannot be made."""
     parser = argparse.ArgumentParser(
-        prog="python -m labelnoise.own_data", description="Rank labels that are likely wrong."
-    )
+        prog="python -m labelnoise.own_data", description="Rank labels that are likely wrong.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("folder", type=Path, help="the images, all of one size")
     parser.add_argument("labels", type=Path, help="CSV with the columns file and label")
-    parser.add_argument("--loss", default="CLL", choices=losses.LOSSES, help="default: CLL")
-    networks = [name for name in models.MODELS if name not in models.FOR_TEXT]
-    parser.add_argument("--model", default="mlp", choices=networks, help="default: mlp")
-    parser.add_argument("--folds", type=int, default=5, help="networks to train (default: 5)")
+    for name, default, meaning in (
+        ("folds", 5, "networks to train"),
+        ("epochs", MNIST_PROTOCOL["epochs"], "of each training"),
+        ("lr", MNIST_PROTOCOL["lr"], "learning rate of the first epoch"),
+        ("seed", 0, "of initialisation and order"),
+        ("threads", torch.get_num_threads(), "CPU threads; the last digits depend on them"),
+    ):
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+    parser.add_argument("--loss", default="GCE", choices=losses.LOSSES, help="of the networks")
+    parser.add_argument("--model", default="mlp", choices=NETWORKS, help="the network")
     parser.add_argument("--out", type=Path, default=Path("suspects.csv"), help="the list")
     chosen = parser.parse_args(arguments)
     try:
+        check_out(chosen.out, chosen.labels)
         images, labels, files = load(chosen.folder, chosen.labels)
-        classifier = NetworkClassifier(chosen.loss, chosen.model)
+        protocol = {**MNIST_PROTOCOL, "epochs": chosen.epochs, "lr": chosen.lr}
+        classifier = NetworkClassifier(
+            chosen.loss, chosen.model, protocol, chosen.seed, threads=chosen.threads
+        )
+        print(f"{chosen.folds} trainings of {chosen.epochs} epochs each, on {len(images)} images",
+              flush=True)  # fmt: skip
         table = suspects(images, labels, classifier, folds=chosen.folds, files=files)
         table.to_csv(chosen.out, index=False)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{table['suspect'].sum()} of {len(table)} labels are suspect; the most suspect come "
           f"first in {chosen.out}")  # fmt: skip
     return 0
+
+
+def check_out(out: Path, labels: Path) -> None:
+    """``ValueError`` for a list that could not be written, or would replace the labels."""
+    if out.is_dir() or not out.parent.is_dir():
+        what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
+        raise ValueError(f"--out {out} {what}: name a file in a folder that does, suspects.csv")
+    if out.exists() and labels.exists() and out.samefile(labels):
+        raise ValueError(f"--out {out} would replace your labels: name another file")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def dogs_vs_cats(folder: Path) -> tuple[list[Path], np.ndarray]:
     """The files in the order of their numbers, cat before dog, and their labels int64 ``[N]``, 0 a
     cat, 1 a dog: the classes alternate, so that the first n hold both.
 
-    Raises ``ValueError`` for a folder without ``train/``, for a file whose name tells no class, and
-    for a class or a number that is missing.
+    Raises ``ValueError`` for a folder without ``train/`` or with an empty one, for a file whose
+    name tells no class, and for a class or a number that is missing.
     """
     train = Path(folder) / "train"
     if not train.is_dir():
@@ -52,6 +52,8 @@ def dogs_vs_cats(folder: Path) -> tuple[list[Path], np.ndarray]:
         if told is None:
             raise ValueError(f"{path} is not named like cat.0.jpg or dog.0.jpg: move it away")
         numbers[told[1]][int(told[2])] = path
+    if not any(numbers.values()):
+        raise ValueError(f"{train} is empty: unpack Kaggle's train.zip into {folder}")
     size = max(map(len, numbers.values()))
     for name, found in numbers.items():
         if lost := sorted(set(range(size)) - set(found)):
@@ -66,20 +68,24 @@ def clothing1m(folder: Path, part: str) -> tuple[list[Path], np.ndarray]:
     ``[N]``, 0..13 (``CLOTHES``): noisy ones for ``noisy_train``, else those that were checked.
 
     Raises ``ValueError`` for an unknown part, a missing or empty list or label file, a line that
-    cannot be read, a label outside 0..13, and a listed file without a label. Whether a million
-    photos are there is not looked up before ``pixels`` reads them.
+    cannot be read, a label outside 0..13, two labels of one file, and a listed file without one.
+    Whether a million photos are there is not looked up before ``pixels`` reads them.
     """
     if part not in PARTS:
         raise ValueError(f"part={part!r} is unknown; known: {', '.join(PARTS)}")
     folder = Path(folder)
-    labels = {}
+    labels: dict[str, int] = {}
     source = folder / f"{part.split('_')[0]}_label_kv.txt"
     for number, line in enumerate(lines(source), 1):
         told = re.fullmatch(r"(\S+)\s+(\d+)", line)
         if told is None or int(told[2]) >= len(CLOTHES):
             raise ValueError(f"{source}, line {number}: {line!r} is not a file and a label in "
                              f"0..{len(CLOTHES) - 1}")  # fmt: skip
-        labels[told[1]] = int(told[2])
+        name, label = told[1], int(told[2])
+        if labels.setdefault(name, label) != label:
+            raise ValueError(f"{source}, line {number}: {name} has the label {label}, but "
+                             f"{labels[name]} further up; copy it again from the official "
+                             "files, or remove one line")  # fmt: skip
     listed = lines(folder / f"{part}_key_list.txt")
     if unlabelled := [name for name in listed if name not in labels]:
         raise ValueError(f"{len(unlabelled)} files of {part}_key_list.txt have no label in "
