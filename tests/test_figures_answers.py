@@ -6,7 +6,7 @@ import pytest
 
 mpl.use("agg")
 
-from labelnoise import experiments, losses, noise
+from labelnoise import estimate, experiments, losses, noise
 from labelnoise.configuration import transition_matrix
 from labelnoise.figures import answers
 from labelnoise.sweep import Outcome
@@ -157,14 +157,30 @@ def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
     assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
 
 
-def test_the_anchors_of_sure_networks_miss_what_their_mean_has():
+def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
+    half = ((1 - 0.5) * np.eye(10) + 0.5 * np.ones((10, 10)) / 10).tolist()
+    runs = [r for r in experiments.estimated_matrices() if r.estimates["estimated"] == "anchors"]
+    table = answers.corrected_table([outcome(r, 90.0, T=half) for r in runs[:2]])
+    (label,) = {label for label, _ in table.columns}
+    errors = [answers.estimation_error(outcome(r, 90.0, T=half)) for r in runs[:2]]
+    assert list(table.index) == [("symmetric", 0.1), ("symmetric", 0.5)]
+    assert table[label, "error of T"].tolist() == [f"{100 * e:.2f}" for e in errors]
+    assert table[label, "last epoch"].tolist() == ["90.00", "90.00"]
+    assert errors[0] == pytest.approx(0.35)  # 45 % flipped where it should be 10 %
+    assert answers.corrected_table([]).empty
+
+
+def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():
     """Networks that are right, sure in one sample of five: T with a 1 at the 99 % point."""
     T = noise.symmetric(10, 0.3)
     p = np.repeat(T, 100, axis=0)
-    sure = np.arange(1000) % 5 == 0
-    p[sure] = np.eye(10)[np.arange(1000)[sure] // 100]
-    table = answers.anchor_table(p, T)
-    assert table.loc["one sample, at the 95 % point of p_i"].tolist() == ["0.0", "70.0"]
-    assert table.loc["one sample, at the 99 % point of p_i"].tolist() == ["30.0", "100.0"]
-    assert table.loc["mean of all samples predicted as i"].tolist() == ["6.0", "76.0"]
-    assert table.loc["the true T"].tolist() == ["0.0", "70.0"]
+    true, sure = np.arange(1000) // 100, np.arange(1000) % 5 == 0
+    p[sure] = np.eye(10)[true[sure]]
+    given = noise.corrupt(true, T, 0)[0]
+    column = answers.anchor_table({"CE": (given, p)}, T)["CE"]
+    assert column["one sample, at the 95 % point of p_i"] == "0.0"
+    assert column["one sample, at the 99 % point of p_i"] == "30.0"
+    assert column["mean of all samples predicted as i"] == "6.0"
+    joint = estimate.from_confident_joint(given, p)
+    assert column["confident joint"] == f"{100 * estimate.error(joint, T):.1f}"
+    assert float(column["confident joint"]) < 12

@@ -188,24 +188,41 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
 
 
-def anchor_table(p: np.ndarray, T: np.ndarray) -> pd.DataFrame:
-    """T read off the predictions ``p`` ``[N, K]`` of samples that the networks never saw: from one
-    sample a class, at several percentiles of p_i, and from the mean of the samples whose favourite
-    class is i; in percent, the error and the mean of the diagonal, beside those of ``T``."""
-    p, favourite = p / p.sum(axis=1, keepdims=True, dtype=np.float64), p.argmax(axis=1)
-    made = {
-        f"one sample, at the {q:g} % point of p_i": estimate.from_anchors(p, q)
-        for q in (95, 96, 97, 99, 100)
-    }
-    made["mean of all samples predicted as i"] = np.stack(
-        [p[favourite == k].mean(axis=0) for k in range(len(T))]
-    )
-    rows = {
-        name: {"error (%)": number(100 * estimate.error(found, T), 1),
-               "diagonal (%)": number(100 * np.diag(found).mean(), 1)}
-        for name, found in {**made, "the true T": T}.items()
-    }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row i of T is read from")
+def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Forward correction with estimated matrices at several rates, in percent: the error of T, and
+    the last epoch, by noise and estimator, mean ± sd over seeds."""
+    rows: dict[tuple, dict] = {}
+    for label, group in by_label(outcomes).items():
+        for noise_of in {(o.run.noise["kind"], o.run.noise["rate"]) for o in group}:
+            mine = [o for o in group if (o.run.noise["kind"], o.run.noise["rate"]) == noise_of]
+            rows.setdefault(noise_of, {})[label, "error of T"] = spread(
+                [100 * estimation_error(o) for o in mine]
+            )
+            rows[noise_of][label, "last epoch"] = spread([o.last for o in mine])
+    table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
+    return table.rename_axis(["noise", "rate"]) if rows else table
+
+
+def anchor_table(
+    unseen: Mapping[str, tuple[np.ndarray, np.ndarray]], T: np.ndarray
+) -> pd.DataFrame:
+    """The error (percent) of T as read off predictions of samples that the networks never saw, a
+    column a loss: ``unseen`` is loss -> given labels ``[N]`` and probabilities ``[N, K]``. By one
+    sample a class, at several percentiles of p_i; by the mean of the samples whose favourite class
+    is i; by the confident joint."""
+    columns = {}
+    for loss, (given, p) in unseen.items():
+        p, favourite = p / p.sum(axis=1, keepdims=True, dtype=np.float64), p.argmax(axis=1)
+        made = {
+            f"one sample, at the {q} % point of p_i": estimate.from_anchors(p, q)
+            for q in (95, 96, 97, 99, 100)
+        }
+        made["mean of all samples predicted as i"] = np.stack(
+            [p[favourite == k].mean(axis=0) for k in range(len(T))]
+        )
+        made["confident joint"] = estimate.from_confident_joint(given, p)
+        columns[loss] = {by: number(100 * estimate.error(M, T), 1) for by, M in made.items()}
+    return pd.DataFrame(columns).rename_axis("row i of T is read from")
 
 
 def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
