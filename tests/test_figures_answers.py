@@ -157,6 +157,14 @@ def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
     assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
 
 
+def test_every_seed_stands_by_itself():
+    runs = [r for r in experiments.clipping() if r.loss["parameters"]["bound"] == 3.0]
+    table = answers.seed_table([outcome(r, 90.0 + r.seed) for r in runs])
+    assert table.shape == (1, 9)
+    assert table.columns[0] == ("drawn anew, 30 %", "seed 0")
+    assert table.iloc[0].tolist() == ["90.00", "91.00", "92.00"] * 3
+
+
 def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     half = ((1 - 0.5) * np.eye(10) + 0.5 * np.ones((10, 10)) / 10).tolist()
     runs = [r for r in experiments.estimated_matrices() if r.estimates["estimated"] == "anchors"]

@@ -188,6 +188,16 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
 
 
+def seed_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """The last epoch of every seed by itself, in percent: a row an answer, a column a noise and a
+    seed."""
+    cells: dict[tuple, dict] = {}
+    for name, group in by_noise(outcomes).items():
+        for o in group:
+            cells.setdefault((name, f"seed {o.run.seed}"), {})[o.run.label] = number(o.last)
+    return pd.DataFrame(cells).fillna(MISSING).rename_axis("answer")
+
+
 def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Forward correction with estimated matrices at several rates, in percent: the error of T, and
     the last epoch, by noise and estimator, mean ± sd over seeds."""
