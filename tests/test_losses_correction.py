@@ -579,6 +579,17 @@ def test_a_determinant_far_below_rounding_still_counts(top):
     assert gradient(DMI(1e-30), logits, torch.tensor([0, 1])).abs().max() > 0.1
 
 
+@pytest.mark.parametrize(("K", "teaches"), [(10, True), (20, True), (50, False)])
+def test_dmi_is_below_its_floor_with_many_classes(K, teaches):
+    """Three answers of four right: the limit that the docstring of DMI states."""
+    draw = torch.Generator().manual_seed(0)
+    targets = torch.randint(K, (40 * K,), generator=draw)
+    logits = torch.randn(len(targets), K, generator=draw, dtype=torch.float64)
+    logits += 2.6 * torch.nn.functional.one_hot(targets, K)
+    pull = gradient(DMI(), logits, targets).norm()
+    assert pull > 0.05 if teaches else pull < 1e-12
+
+
 # -------------------------------------------------------------------------------------- bad input
 
 Z, Y = torch.zeros(6, 3), torch.arange(6) % 3

@@ -30,6 +30,11 @@ class DMI(Loss):
     (B U)| + 0.001) is this loss with floor = 0.001 (K/B)^K, here 8e-18, minus K log B. Where public
     code divides by B (Fashion-MNIST, K = 2), floor = 0.001 K^K = 0.004.
 
+    **Many classes.** Of a network with three answers of four right, |det(K U)| is some 1e-3 at
+    K = 10, 1e-10 at K = 20, and 1e-40 at K = 50: below the floor, where the loss is as good as
+    constant and teaches nothing. The default suits up to some 20 classes, the least floor some 30;
+    take another loss for more.
+
     **Batches.** The loss belongs to the batch: there is no value per sample, and ``reduction`` has
     to be ``mean``. A batch without samples of some class has det U = 0, the value K log K -
     log(floor) and the gradient 0: it teaches nothing. So does every batch of fewer than K samples,
