@@ -71,6 +71,16 @@ def test_it_trains_as_a_run_does(digits):
     assert epochs == list(range(1, 9))
 
 
+def test_the_network_is_the_one_asked_for_and_sees_every_channel_standardised():
+    pixels = np.random.default_rng(0).integers([[[20]], [[90]], [[250]]], size=(40, 3, 16, 16))
+    made = NetworkClassifier("CE", "cnn2", {**PROTOCOL, "epochs": 1}, device="cpu")
+    made.fit(pixels.astype(np.uint8), np.arange(40) % 2)
+    assert any(isinstance(layer, torch.nn.Conv2d) for layer in made.network_.modules())
+    x = made.task_.batch(made.task_.images)
+    assert x.mean(dim=(0, 2, 3)).tolist() == pytest.approx([0.0] * 3, abs=1e-3)
+    assert x.std(dim=(0, 2, 3)).tolist() == pytest.approx([1.0] * 3, abs=1e-3)
+
+
 def test_any_callable_is_a_loss_and_the_seed_matters(digits):
     images, _, given = digits
     images, given = images[:200], given[:200]

@@ -70,6 +70,13 @@ def test_the_anchors_are_those_of_public_code():
     assert estimate.from_anchors(probs, 100) == pytest.approx(largest, abs=1e-12)
 
 
+def test_an_anchor_is_a_sample_at_or_below_the_percentile_the_first_of_equals():
+    probs = np.array([[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], [0.3, 0.3, 0.4], [0.2, 0.3, 0.5]])
+    found = estimate.from_anchors(probs, percentile=60)  # 1.8 of 0..3: the second smallest
+    assert found == pytest.approx(probs[[2, 2, 1]])
+    assert estimate.from_anchors(probs, 100) == pytest.approx(probs[[0, 0, 3]])
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("K", [2, 10, 100])
 def test_probabilities_may_be_stored_in_half_precision(dtype, K):

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -529,6 +530,42 @@ def test_every_published_loss_of_a_grid_has_its_published_parameters():
         assert entry["parameters"].items() <= built.settings().items()
 
 
+def value(of: Run) -> torch.Tensor:
+    logits = torch.linspace(-3, 3, 100, dtype=torch.float64).view(10, 10).T
+    loss = configuration.build_loss(of.dataset, of.loss)
+    return loss.per_sample(logits, torch.arange(10))
+
+
+def test_every_matrix_that_an_answer_to_30_percent_is_told_is_that_of_its_noise():
+    told = [r for r in experiments.thirty_percent() if "kind" in r.loss["parameters"].get("T", {})]
+    assert {r.loss["name"] for r in told} == {"Forward", "Backward"}
+    assert all(r.loss["parameters"]["T"] == r.noise for r in told)
+
+
+def test_one_smoothing_of_the_30_percent_is_backward_correction_of_the_questions_noise():
+    answers = [r for r in experiments.thirty_percent() if r.noise == experiments.THIRTY[0]]
+    (backward, *_) = [r for r in answers if r.loss["name"] == "Backward"]
+    negative = [r for r in answers if r.loss["parameters"].get("epsilon", 0) < 0]
+    assert len(negative) == 3
+    for r in negative:
+        torch.testing.assert_close(value(r), value(backward))
+
+
+def test_where_the_assumed_rate_is_the_true_one_the_mixture_is_forward_correction():
+    runs = experiments.assumed_rates()
+    right = [r for r in runs if r.loss["parameters"]["rate"] == r.noise["rate"]]
+    assert len(right) ** 2 == len(runs)
+    for r in right:
+        forward = replace(r, loss=experiments.loss_setting("Forward", T=r.noise))
+        torch.testing.assert_close(value(r), value(forward))
+
+
+def test_detectors_judge_30_percent_symmetric_noise_by_five_folds():
+    for r in experiments.detectors():
+        assert r.noise == noisy("symmetric", 0.3)
+        assert r.method == {"name": "cross_validation", "folds": 5}
+
+
 def test_the_comparison_with_l_dmi_is_one_protocol():
     """Whatever the loss: the same noises, seeds, networks, stages and held-out samples."""
     for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 6), ("dmi_cifar10", 6)):
@@ -566,6 +603,29 @@ def test_the_two_stages_of_l_dmi_are_those_of_its_code():
     assert all(p["weight_decay"] == 1e-4 for p in stages["cifar10"][:2])
     assert [p.get("clip_norm") for p in stages["fashion_bag"][:2]] == [None, 5.0]
     assert [p.get("clip_norm") for p in stages["cifar10"][:2]] == [None, None]
+    assert [p.get("clip_norm") for p in stages["mr"][:2]] == [None, 5.0]
+    assert [p["schedule"] for p in stages["cifar10"][:2]] == ["cosine", "constant"]
+    assert all(p["augment"] == ("crop", "flip") for p in stages["cifar10"][:2])
+    assert [stages[name][2] for name in ("mr", "cifar10")] == [0.2, 0.2]
+
+
+def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the_grids_say():
+    asked = {grid: {(r.model, r.noise["pattern"], r.noise["rate"]) for r in GRIDS[grid]()}
+             for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")}  # fmt: skip
+    assert asked == {
+        "dmi_fashion": {("cnn2", p, r) for p in dmi_grids.PATTERNS for r in (0.2, 0.4, 0.6)},
+        "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.4, 0.6)},
+        "dmi_cifar10": {("resnet34", "cifar10-dependent", r) for r in (0.2, 0.4)},
+    }
+
+
+def test_a_cold_start_is_the_second_stage_alone_as_long_as_both():
+    warm = {r.noise["pattern"]: r for r in GRIDS["dmi_fashion"]()
+            if (r.noise["rate"], r.seed, r.loss["name"]) == (0.4, 0, "DMI")}  # fmt: skip
+    for cold in GRIDS["dmi_cold"]():
+        of = warm[cold.noise["pattern"]]
+        protocol = {**of.protocol, "epochs": of.epochs}
+        assert cold.config == replace(of, protocol=protocol, method=None).config
 
 
 @pytest.mark.parametrize("rate", dmi_grids.RATES)

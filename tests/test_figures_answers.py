@@ -92,6 +92,37 @@ def test_the_picture_has_a_dot_where_the_mean_is():
     assert (91.0, names.index("CE")) in dots
 
 
+def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
+    outcomes = made({"GCE": [1.0, 2.0, 3.0]})
+    for k, group in enumerate(answers.by_noise(outcomes).values()):
+        for o in group:
+            o.record["result"]["last"] -= 10 * k
+    figure = answers.answers(outcomes)
+    row = [tick.get_text() for tick in figure.axes[0].get_yticklabels()].index("GCE")
+    for k, ax in enumerate(figure.axes):
+        bars = [b for c in ax.containers for drawn in c.lines[2] for b in drawn.get_segments()]
+        (ends,) = [b[:, 0].tolist() for b in bars if b[0, 1] == row]
+        half = 4.3027 * 2 / 3**0.5  # t of two degrees of freedom; the seeds' deviation is 2
+        assert ends == pytest.approx([93 - 10 * k - half, 93 - 10 * k + half], abs=1e-3)
+        rings = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+        assert {float(ring.get_xdata()[0]) for ring in rings} == {99.0}
+        (ce,) = [line for line in ax.lines if line.get_linestyle() == "--"]
+        assert list(ce.get_xdata()) == pytest.approx([91 - 10 * k] * 2)
+
+
+def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_noise_does():
+    outcomes = made({})
+    for o in outcomes:
+        if o.run.estimates:
+            rate = (0.3, 0.2, 0.4)[o.run.seed]
+            o.record["result"]["T"] = noise.symmetric(10, rate).tolist()
+    symmetric, asymmetric = answers.estimates(outcomes).axes
+    lines = {line.get_label(): line for line in asymmetric.lines}
+    assert list(lines["assuming clean labels"].get_ydata()) == pytest.approx([0, 22.5])
+    at = symmetric.lines[0]
+    assert (list(at.get_xdata()), list(at.get_ydata())) == ([30], pytest.approx([20 / 3]))
+
+
 def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
     runs = experiments.assumed_rates()
     found = [

@@ -162,6 +162,27 @@ def test_the_verdict_waits_for_every_comparison_and_forward_has_no_part_in_it():
     assert info.verdict(RUNS, [o for o in every if o.run.loss["name"] != "Forward"]) == "supported"
 
 
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ((2.0, 2.1, 2.2), "wins"),
+        ((-2.0, -2.1, -2.2), "loses"),
+        ((0.4, 0.5, 0.45), "level"),  # above 0, within the margin
+        ((-0.4, -0.5, -0.45), "level"),
+        ((6.0, 0.1, 0.2), "level"),  # beyond the margin, but the interval holds 0
+        ((-6.0, -0.1, -0.2), "level"),
+    ],
+)
+def test_a_win_takes_the_margin_and_the_whole_interval(gains, word):
+    setting = RUNS[0].noise
+    ahead = {"DMI": gains, "CE": (0.0, 0.0, 0.0)}
+    found = [outcome(r, 80.0 + r.seed + ahead[r.loss["name"]][r.seed])
+             for r in RUNS if r.noise == setting and r.loss["name"] in ahead]  # fmt: skip
+    gain, said = info.judged(found, setting, "CE")
+    assert said == word
+    assert gain.mean == pytest.approx(sum(gains) / 3)
+
+
 def test_tables_show_the_records_by_pattern_rate_and_loss():
     outcomes = made(lambda n: 2.0)
     table = info.grid_table(RUNS, outcomes)
@@ -204,6 +225,8 @@ def test_the_cold_start_stands_beside_the_warm_one_of_its_seed():
     assert len(table) == 3
     assert table.loc[("dependent-a", 0.4)].tolist() == ["12.50", "87.50", "82.00"]
     assert (info.cold_table([], [], runs) == MISSING).all(axis=None)
+    others = [o for o in made(lambda n: 2.0) if o.run.seed != 0]
+    assert (info.cold_table(cold, others, runs)["warm start"] == MISSING).all()
 
 
 def test_data_that_cannot_be_fetched_say_what_to_bring():
@@ -226,13 +249,22 @@ def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
     dmi = figure.axes[0].containers[-1].lines[0]
     assert dmi.get_ydata().tolist() == pytest.approx([83.1] * 3)
     assert dmi.get_xdata() == pytest.approx([20, 40, 60], abs=3)
+    (ends, *_) = figure.axes[0].containers[-1].lines[2][0].get_segments()
+    assert np.ptp(ends[:, 1]) / 2 == pytest.approx(4.3027 * 1.1 / 3**0.5, abs=1e-3)
+    seeds = pytest.approx([82.0, 83.1, 84.2])
+    assert any(list(line.get_ydata()) == seeds for line in figure.axes[0].lines)
 
 
 def test_the_order_figure_has_a_dot_a_classifier():
-    figure = info.order_figure(info.orders({"symmetric": noise.symmetric(3, 0.4)}))
-    for ax in figure.axes:
+    found = info.orders({"symmetric": noise.symmetric(3, 0.4)})
+    costs = found["symmetric"]
+    figure = info.order_figure(found)
+    drawn = ((costs.dmi, costs.dmi_noisy), (costs.ce, costs.ce_noisy))
+    for ax, (clean, noisy) in zip(figure.axes, drawn, strict=True):
         (dots,) = ax.lines
         assert len(dots.get_xdata()) == 60
+        assert np.array_equal(dots.get_xdata(), clean)
+        assert np.array_equal(dots.get_ydata(), noisy)
 
 
 def test_the_batch_figure_has_every_size_and_number_of_classes():
@@ -240,4 +272,7 @@ def test_the_batch_figure_has_every_size_and_number_of_classes():
     assert len(figure.axes[0].collections) == 2
     assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2] * 4
     drawn = figure.axes[1].lines[0].get_ydata()
-    assert drawn[1] == 100 * information.batches(2, 0.3, 64).dmi_right.mean()
+    found = information.batches(2, 0.3, 64)
+    assert drawn[1] == 100 * found.dmi_right.mean()
+    assert figure.axes[1].lines[1].get_ydata()[1] == 100 * found.ce_right.mean()
+    assert figure.axes[0].lines[0].get_ydata()[1] == np.median(found.error)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from labelnoise import confident, data, noise, own_data
 from labelnoise.classifier import NetworkClassifier
@@ -95,6 +96,54 @@ def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch, judge):
     assert seen == [3 * epochs] + [1] * 3 * epochs
 
 
+class FirstPixel(ClassifierMixin, BaseEstimator):
+    """Sure to 80 % that the first pixel is the class, and refuses to judge what it trained on."""
+
+    def fit(self, X, y):
+        self.classes_, self.seen_ = np.unique(y), {x.tobytes() for x in X}
+        return self
+
+    def predict_proba(self, X):
+        assert not self.seen_ & {x.tobytes() for x in X}, "in sample"
+        return 0.7 * np.eye(3)[X[:, 0, 0]] + 0.1
+
+    def predict(self, X):
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def test_the_list_has_the_users_words_and_every_fold_has_every_class():
+    """In a table that is sorted by class, with as many samples of each as there are folds."""
+    images = np.arange(9 * 4, dtype=np.uint8).reshape(9, 2, 2)
+    images[:, 0, 0] = [0, 0, 2, 1, 1, 1, 2, 2, 2]
+    labels = np.repeat(["cat", "dog", "emu"], 3)
+    files = [f"{i}.png" for i in "hgfedcbai"]
+    table = own_data.suspects(images, labels, FirstPixel(), folds=3, files=files)
+    first = ["index", "file", "label", "suggestion", "suspect"]
+    assert table[first].iloc[0].tolist() == [2, "f.png", "cat", "emu", True]
+    assert table["probability"].tolist() == pytest.approx([0.1] + [0.8] * 8)
+    assert table["suggestion_probability"].tolist() == pytest.approx([0.8] * 9)
+    assert table["file"].tolist() == [files[i] for i in table["index"]]
+    assert table["label"].tolist() == labels[table["index"]].tolist()
+    assert table["suspect"].sum() == 1
+
+
+def test_the_flags_are_those_of_the_filter_that_is_named(digits, monkeypatch):
+    images, _, given = digits
+    seen, suspects = [], own_data.confident.suspects
+
+    def watch(*asked):
+        seen.extend([asked, suspects(*asked)])
+        return seen[-1]
+
+    monkeypatch.setattr(own_data.confident, "suspects", watch)
+    table = own_data.suspects(images, given, QUICK, folds=3)
+    (labels, p, name), flagged = seen
+    assert np.array_equal(labels, given)
+    assert name == "prune_by_noise_rate"
+    assert np.array_equal(table["suspect"], flagged[table["index"]])
+    assert table["probability"].to_numpy() == pytest.approx(p[table["index"], table["label"]])
+
+
 @pytest.mark.parametrize(
     ("labels", "options", "message"),
     [
@@ -157,6 +206,18 @@ def test_a_folder_and_a_table_are_read_in_the_tables_order(folder, digits):
     assert np.array_equal(images, digits[0][:60])
     assert labels[0] == f"digit {digits[2][0] % 2}"
     assert files[:2] == ["00.png", "01.png"]
+
+
+def test_colour_images_of_any_shape_keep_their_labels_whatever_the_order_of_the_table(tmp_path):
+    made = np.random.default_rng(0).integers(256, size=(3, 4, 6, 3), dtype=np.uint8)
+    (tmp_path / "photos").mkdir()
+    for name, image in zip("cab", made, strict=True):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("label,file\n1,c.png\n2,a.png\n3,b.png\n")
+    images, labels, files = own_data.load(tmp_path / "photos", tmp_path / "labels.csv")
+    assert np.array_equal(images, made.transpose(0, 3, 1, 2))
+    assert labels.tolist() == ["1", "2", "3"]
+    assert files == ["c.png", "a.png", "b.png"]
 
 
 def test_one_coloured_image_makes_all_of_them_three_channels(folder):

@@ -80,6 +80,13 @@ def test_grey_photos_become_rgb_and_the_whole_photo_is_kept(tmp_path):
     assert images[1, :, :, 6:].min() > 250
 
 
+def test_a_photo_is_averaged_where_it_shrinks(tmp_path):
+    stripes = np.tile(np.array([0, 255], np.uint8), (40, 20))  # a pixel wide
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+    image = photo_sets.pixels([tmp_path / "a.png"], 10)[0].astype(int)
+    assert abs(image[:, :, 2:-2] - 127.5).max() < 10
+
+
 def test_no_file_is_an_empty_batch():
     assert photo_sets.pixels([], 5).shape == (0, 3, 5, 5)
 

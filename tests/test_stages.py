@@ -1,13 +1,22 @@
 """Runs that train more than once: what each training sees, and resumption to the bit."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from labelnoise import confident, estimate, stages, train
-from labelnoise.configuration import Run, loss_setting, method, noisy, published, transition_matrix
+from labelnoise.configuration import (
+    FILTERS,
+    Run,
+    loss_setting,
+    method,
+    noisy,
+    published,
+    transition_matrix,
+)
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.ledger import Ledger, RecordError
 from labelnoise.sweep import train_missing
@@ -15,6 +24,7 @@ from labelnoise.task import Task
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 
+CPU = torch.device("cpu")
 CE = {"name": "CE"}
 NOISE = noisy("symmetric", 0.3)
 FORWARD = {"name": "Forward", "parameters": {"T": NOISE}}
@@ -128,6 +138,43 @@ def test_a_fold_is_predicted_by_a_network_that_never_saw_it(monkeypatch, records
     assert made["result"] == records["cross-validation"]["result"]
 
 
+def folds_of(seed: int, monkeypatch) -> list[list[int]]:
+    """The samples of each fold; nothing is trained."""
+    of, task, held_out = run(seed=seed), Task.of(run(), CPU), []
+    task.images = torch.arange(len(task.given))
+
+    def watch(self, state, numbers):
+        held_out.append(numbers.tolist())
+        return torch.zeros(len(numbers), 10)
+
+    monkeypatch.setattr(stages.Stages, "probabilities", watch)
+    monkeypatch.setattr(stages.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
+    stages.Stages(of, task, CPU, 1, None, lambda epoch: None).out_of_sample(of, 3)
+    return held_out
+
+
+def test_folds_are_of_one_size_shuffled_and_drawn_anew_for_each_seed(monkeypatch):
+    first, other = folds_of(0, monkeypatch), folds_of(1, monkeypatch)
+    assert sorted(map(len, first)) == [480, 481, 481]
+    assert len(set(np.diff(first[0]))) > 3, "in the order of the data, every third sample"
+    assert all(a != b for a, b in zip(first, other, strict=True))
+    assert folds_of(0, monkeypatch) == first
+
+
+def test_curves_are_the_means_over_the_folds(monkeypatch):
+    states, sound = [], stages.Stages.sound
+
+    def watch(*asked):
+        states.append(sound(*asked))
+        return states[-1]
+
+    monkeypatch.setattr(stages.Stages, "sound", watch)
+    made = stages.train(VARIANTS["cross-validation"], device="cpu")
+    for name, curve in made["curves"].items():
+        assert curve == pytest.approx(np.mean([s.curves[name] for s in states], axis=0))
+    assert stages.mean([[1.0, None], [3.0, 2.0]]) == [2.0, None]
+
+
 def test_out_of_sample_probabilities_stand_where_their_samples_stand(records):
     """A cross-validated network is right about most samples, whatever label it was given."""
     task = Task.of(run(), torch.device("cpu"))
@@ -147,6 +194,37 @@ def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
     assert T.sum(axis=1) == pytest.approx(np.ones(10))
     assert estimate.error(T, transition_matrix("digits", NOISE)) < 0.3
     assert result["last"] != result["first"]["last"]
+
+
+def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_them(records):
+    """By hand: anchors in sample, the confident joint out of sample."""
+    task = Task.of(run(), CPU)
+    with train.session("cpu", 1):
+        state = train.State(run(), task, CPU)
+        train.fit(run(), task, state, "")
+        p = train.logits(task, state.model, task.images).float().softmax(dim=1).numpy()
+    assert records["anchors"]["result"]["T"] == estimate.from_anchors(p).tolist()
+    p = records["cross-validation"]["arrays"]["probabilities"]
+    T = estimate.from_confident_joint(task.given.numpy(), p)
+    assert records["confident joint"]["result"]["T"] == T.tolist()
+
+
+@pytest.mark.parametrize("filter_by", ["prune_by_noise_rate", "confident_learning"])
+def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_by, records):
+    """By hand, with the probabilities of the cross-validation."""
+    first = records["cross-validation"]
+    task = Task.of(run(), CPU)
+    given, wrong = task.given.numpy(), (task.given != task.true).numpy()
+    suspect = confident.suspects(given, first["arrays"]["probabilities"], filter_by)
+    with train.session("cpu", 1):
+        state = train.State(run(), task, CPU)
+        train.fit(run(), task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
+    made = stages.train(run(method=method("pruned", folds=3, filter=filter_by)), device="cpu")
+    assert made["curves"] == {**state.curves, "first": first["curves"]}
+    assert made["result"]["last"] == state.curves["test_accuracy"][-1]
+    assert made["result"]["first"]["last"] == first["result"]["last"]
+    counts = {"removed": suspect.sum(), "wrong": (suspect & wrong).sum()}
+    assert made["result"]["pruned"] == counts
 
 
 def test_pruning_removes_what_the_filter_suspects_and_trains_on_the_rest(records, monkeypatch):
@@ -257,6 +335,30 @@ def test_detection_counts_what_it_says():
     assert confident.ranked(labels, probabilities)[:29].tolist() == list(range(1, 30))
     filters = found["filters"]["confident_learning"]
     assert filters == {"flagged": 29, "precision": 100.0, "recall": pytest.approx(2900 / 30)}
+
+
+def test_equals_are_ranked_by_position_and_the_first_thousand_are_counted():
+    labels = np.arange(1200) % 2
+    believed = np.array([0.7, 0.3, 0.5])[np.arange(1200) % 3]
+    p = np.where(labels[:, None] == [0, 1], believed[:, None], 1 - believed[:, None])
+    ranks = [*range(1, 1200, 3), *range(2, 1200, 3), *range(0, 1200, 3)]
+    assert confident.ranked(labels, p).tolist() == ranks
+    p = np.full((1200, 2), 0.5)
+    assert confident.detection(labels, p, labels == 1)["found"] == 500
+    assert confident.detection(labels, p, np.arange(1200) >= 100)["found"] == 900
+
+
+def test_every_filter_is_cleanlabs_own_of_that_name(records):
+    from cleanlab.filter import find_label_issues
+
+    given = Task.of(run(), CPU).given.numpy()
+    p = records["cross-validation"]["arrays"]["probabilities"]
+    judged = records["cross-validation"]["result"]["detection"]["filters"]
+    flags = {by: find_label_issues(given, p, filter_by=by, n_jobs=1) for by in FILTERS}
+    assert len({flagged.tobytes() for flagged in flags.values()}) == len(FILTERS)
+    for by, flagged in flags.items():
+        assert np.array_equal(confident.suspects(given, p, by), flagged), by
+        assert judged[by]["flagged"] == flagged.sum(), by
 
 
 def test_detection_needs_probabilities_and_matching_labels():

@@ -470,6 +470,8 @@ def test_confusion_ratios_are_the_published_ones():
     assert ratios == pytest.approx([0.111, 0.667], abs=5e-4)
     assert transition.confusion_ratio(noise.symmetric(3, 1.0)).tolist() == [math.inf] * 3
     assert transition.confusion_ratio(np.eye(3)).tolist() == [0, 0, 0]
+    rows = np.array([[0.6, 0.4, 0], [0, 1, 0], [0.1, 0.3, 0.6]])
+    assert transition.confusion_ratio(rows) == pytest.approx([2 / 3, 0, 1 / 2])
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,25 @@ def test_the_first_of_equals_is_kept():
         assert all(torch.equal(before[name], w) for name, w in state.best.items())
 
 
+def test_the_best_epoch_is_the_one_of_the_validation_set_whatever_the_test_set_says():
+    task = Task.of(PLAIN, CPU)
+    with train.session("cpu", 1), torch.no_grad():
+        state = train.State(PLAIN, task, CPU)
+        task.val_given, said = (
+            train.logits(task, state.model, images).argmax(dim=1)
+            for images in (task.val_images, task.test_images)
+        )
+        task.test_labels = (said + 1) % 10
+        before = {name: w.clone() for name, w in state.model.state_dict().items()}
+        train.evaluate(task, state)
+        for w in state.model[-1].parameters():
+            w.copy_(w.roll(1, dims=0))  # every answer becomes the next class
+        train.evaluate(task, state)
+    assert state.curves["val_accuracy"] == [100.0, 0.0]
+    assert state.curves["test_accuracy"] == [0.0, 100.0]
+    assert all(torch.equal(before[name], w) for name, w in state.best.items())
+
+
 def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, monkeypatch):
     ends = []
     fit = stages.fit
@@ -138,6 +157,8 @@ def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, 
     said = train.logits(task, ends[1].model, task.val_images).float()
     whole = losses.DMI()(said, task.val_given)
     assert record["curves"]["val_loss"][-1] == pytest.approx(whole.item(), rel=1e-3)
+    agree = (said.argmax(dim=1) == task.val_given).sum()
+    assert record["curves"]["val_accuracy"][-1] == 100 * agree.item() / 150
     assert "val_loss" not in record["curves"]["first"]
 
 
