@@ -104,18 +104,21 @@ def test_dmi_leaves_out_a_last_batch_that_is_too_small_for_it(digits):
 
 def test_threads_are_those_that_are_asked_for(digits, monkeypatch):
     seen = []
-    kept = classifier.train_epoch
 
-    def counted(*arguments):
-        seen.append(torch.get_num_threads())
-        kept(*arguments)
+    def counted(kept):
+        def call(*arguments):
+            seen.append(torch.get_num_threads())
+            return kept(*arguments)
 
-    monkeypatch.setattr(classifier, "train_epoch", counted)
+        return call
+
+    for name in ("train_epoch", "logits"):  # fit with its check, and predict_proba
+        monkeypatch.setattr(classifier, name, counted(getattr(classifier, name)))
     before = torch.get_num_threads()
     for threads in (1, 2):
         made = NetworkClassifier(protocol={**PROTOCOL, "epochs": 1}, threads=threads, device="cpu")
-        made.fit(digits[0][:50], digits[2][:50])
-    assert seen == [1, 2]
+        made.fit(digits[0][:50], digits[2][:50]).predict_proba(digits[0][:50])
+    assert seen == [1, 1, 1, 2, 2, 2]
     assert torch.get_num_threads() == before
 
 
@@ -244,3 +247,12 @@ def test_what_a_classifier_predicts_has_the_shape_that_it_was_fitted_to(digits):
             made.predict(np.zeros(shape, np.uint8))
     with pytest.raises(ValueError, match="X is empty"):
         made.predict(digits[0][:0])
+
+
+def test_a_network_that_its_very_last_step_breaks_is_refused(digits):
+    """The loss of that step was still finite: nothing but the weights tells."""
+    images, _, given = digits
+    wild = {**PROTOCOL, "epochs": 1, "batch": len(images), "lr": 1e38}
+    del wild["clip_norm"]
+    with pytest.raises(RuntimeError, match="the training diverged at epoch 1"):
+        NetworkClassifier("CE", protocol=wild, device="cpu").fit(images, given)

@@ -83,7 +83,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             check_mean(state.loss, self.task_.given[: recipe.protocol["batch"]], len(self.classes_))
             while state.epoch < recipe.protocol["epochs"]:
                 train_epoch(recipe, self.task_, state)
-                if state.diverged_at is not None:
+                answers = logits(self.task_, state.model, self.task_.images[:2])
+                if state.diverged_at is not None or not answers.isfinite().all():  # its last step
                     raise RuntimeError(
                         f"the training diverged at epoch {state.epoch}; lower the learning rate"
                     )

@@ -208,7 +208,9 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             rows.setdefault(noise_of, {})[label, "error of T"] = spread(
                 [100 * estimation_error(o) for o in mine]
             )
-            rows[noise_of][label, "last epoch"] = spread([o.last for o in mine])
+            rows[noise_of][label, "last epoch"] = spread(
+                [o.last for o in mine if o.last is not None]
+            )
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 
