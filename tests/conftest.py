@@ -7,9 +7,11 @@ import tempfile
 from multiprocessing import forkserver
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 
+from labelnoise import data, noise
 from labelnoise.ledger import Ledger
 
 
@@ -53,3 +55,10 @@ def no_figure_is_left_open():
     plt.switch_backend("Agg")
     yield
     plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """scikit-learn's digits: images, their true labels, and labels of which 20 % are wrong."""
+    images, true = data.load("digits", "train")
+    return images, true, noise.corrupt(true, noise.symmetric(10, 0.2), seed=0)[0]

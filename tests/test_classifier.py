@@ -20,13 +20,6 @@ QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")
 FOUR = np.zeros((4, 8, 8), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, their true labels, and labels of which 20 % are wrong."""
-    images, true = data.load("digits", "train")
-    return images, true, noise.corrupt(true, noise.symmetric(10, 0.2), seed=0)[0]
-
-
 @pytest.fixture
 def no_training(monkeypatch):
     """A training that begins is an error."""

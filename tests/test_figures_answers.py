@@ -14,7 +14,7 @@ from labelnoise.sweep import Outcome
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
 
-def outcome(run, last: float, **result) -> Outcome:
+def outcome(run, last: float | None, **result) -> Outcome:
     made = {"last": last, "best": 99.0, "diverged_at": None, **result}
     return Outcome(run, {"result": made, "curves": {}}, "committed")
 
@@ -186,6 +186,23 @@ def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
     outcomes = answers.by_noise(made({}))["asymmetric, 30 %"]
     T = transition_matrix("mnist", outcomes[0].run.noise)
     assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
+
+
+@pytest.mark.parametrize("lost", ["Backward(true T)", "CE"])
+def test_diverged_runs_are_counted_and_stop_no_table_or_picture(lost):
+    every = [outcome(o.run, None) if o.run.label == lost and not o.run.method else o
+             for o in made({"GCE": [1.0, 1.1, 0.9]})]  # fmt: skip
+    table = answers.answers_table(every)
+    for name in answers.NOISES:
+        assert table.loc[lost, (name, "last epoch")] == f"{answers.MISSING} (3 diverged)"
+        assert table.loc[lost, (name, "against CE")] == answers.MISSING
+        paired = answers.MISSING if lost == "CE" else "+1.00 (helps)"
+        assert table.loc["GCE", (name, "against CE")] == paired
+    assert len(answers.answers(every).axes) == 3
+    one = next(i for i, o in enumerate(every) if o.run.label == "GCE")
+    name = next(name for name, group in answers.by_noise(every).items() if every[one] in group)
+    every[one] = outcome(every[one].run, None)
+    assert answers.answers_table(every).loc["GCE", (name, "last epoch")].endswith("(1 diverged)")
 
 
 def test_every_seed_stands_by_itself():

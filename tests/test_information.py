@@ -214,8 +214,21 @@ def test_what_is_missing_or_diverged_is_a_dash():
     assert (info.grid_table(RUNS, []) == MISSING).all(axis=None)
     assert (info.against_table(RUNS, []) == MISSING).all(axis=None)
     assert (info.stage_table(RUNS, [], "DMI") == MISSING).all(axis=None)
+
+
+def test_diverged_runs_are_counted_and_keep_l_dmi_from_being_supported():
     broken = [outcome(r, None) for r in RUNS if r.loss["name"] == "DMI"]
-    assert (info.grid_table(RUNS, broken) == MISSING).all(axis=None)
+    for table in (info.grid_table(RUNS, broken), info.grid_table(RUNS, broken, balanced=True)):
+        assert (table["DMI"] == f"{MISSING} (3 diverged)").all()
+        assert (table.drop(columns="DMI") == MISSING).all(axis=None)
+    assert (info.stage_table(RUNS, broken, "DMI") == f"{MISSING} (3 diverged)").all(axis=None)
+    every = made(lambda n: 2.0)
+    last = max(i for i, o in enumerate(every) if o.run.loss["name"] == "DMI")
+    every[last] = outcome(every[last].run, None)
+    assert info.verdict(RUNS, every) == "undecided"
+    setting = every[last].run.noise
+    cell = info.grid_table(RUNS, every).loc[(setting["pattern"], setting["rate"]), "DMI"]
+    assert cell.endswith(" (1 diverged)")
 
 
 def test_the_cold_start_stands_beside_the_warm_one_of_its_seed():

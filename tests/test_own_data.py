@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from labelnoise import confident, data, noise, own_data
+from labelnoise import confident, noise, own_data
 from labelnoise.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.ledger import ROOT
@@ -17,13 +17,6 @@ from labelnoise.ledger import ROOT
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
 QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")
 TEN = np.zeros((10, 8, 8), np.uint8)
-
-
-@pytest.fixture(scope="module")
-def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, their true labels, and labels of which 20 % are wrong."""
-    images, true = data.load("digits", "train")
-    return images, true, noise.corrupt(true, noise.symmetric(10, 0.2), seed=0)[0]
 
 
 @pytest.fixture

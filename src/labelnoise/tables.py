@@ -18,12 +18,16 @@ def number(value: float | None, digits: int = 2) -> str:
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
-def spread(values: Sequence[float], digits: int = 2) -> str:
-    """``mean ± standard deviation``, the mean alone for one seed, a dash for none."""
-    if not values:
-        return MISSING
-    s = stats.summarise(values)
-    return number(s.mean, digits) + ("" if s.sd is None else f" ± {number(s.sd, digits)}")
+def spread(values: Sequence[float | None], digits: int = 2) -> str:
+    """Mean ± sd; a dash for no value. None stands for a diverged run: it is counted behind, never
+    averaged."""
+    sound = [v for v in values if v is not None]
+    text = MISSING
+    if sound:
+        s = stats.summarise(sound)
+        text = number(s.mean, digits) + ("" if s.sd is None else f" ± {number(s.sd, digits)}")
+    lost = len(values) - len(sound)
+    return f"{text} ({lost} diverged)" if lost else text
 
 
 def interval(values: Sequence[float], digits: int = 2, top: float = math.inf) -> str:

@@ -85,10 +85,12 @@ def by_noise(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
-    """Label -> last-epoch accuracy minus CE's, paired by seed, for outcomes of one noise."""
+    """Label -> last-epoch accuracy minus CE's, paired by seed, for outcomes of one noise; an answer
+    that shares no finished seed with CE is left out."""
     groups = by_label([o for o in outcomes if o.last is not None])
-    ce = stats.by_seed(groups.pop("CE"))
-    return {label: stats.paired(stats.by_seed(group), ce) for label, group in groups.items()}
+    ce = stats.by_seed(groups.pop("CE", []))
+    finished = {label: stats.by_seed(group) for label, group in groups.items()}
+    return {label: stats.paired(s, ce) for label, s in finished.items() if s.keys() & ce.keys()}
 
 
 def verdict(gain: stats.Summary) -> str:
@@ -103,16 +105,12 @@ def answers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     against CE at the same seeds, with the verdict."""
     columns = {}
     for name, group in by_noise(outcomes).items():
-        found = by_label(group)
         columns[name, "last epoch"] = {
-            label: spread([o.last for o in each if o.last is not None])
-            for label, each in found.items()
+            label: spread([o.last for o in each]) for label, each in by_label(group).items()
         }
-        columns[name, "against CE"] = (
-            {label: f"{gain.mean:+.2f} ({verdict(gain)})" for label, gain in gains(group).items()}
-            if "CE" in found
-            else {}
-        )
+        columns[name, "against CE"] = {
+            label: f"{gain.mean:+.2f} ({verdict(gain)})" for label, gain in gains(group).items()
+        }
     order = list(by_label(outcomes))
     table = pd.DataFrame({key: pd.Series(cells) for key, cells in columns.items()})
     return table.reindex(order).fillna(MISSING).rename_axis("answer")
@@ -128,6 +126,8 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
         for label, each in by_label(group).items():
             row, tone = order.index(label), KINDS[kind(each[0])][0]
             last = [o.last for o in each if o.last is not None]
+            if not last:  # diverged at every seed
+                continue
             s = stats.summarise(last)
             ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
             ax.plot(last, [row] * len(last), "|", ms=9, mew=1.2, color=tone)
@@ -208,9 +208,7 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             rows.setdefault(noise_of, {})[label, "error of T"] = spread(
                 [100 * estimation_error(o) for o in mine]
             )
-            rows[noise_of][label, "last epoch"] = spread(
-                [o.last for o in mine if o.last is not None]
-            )
+            rows[noise_of][label, "last epoch"] = spread([o.last for o in mine])
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 

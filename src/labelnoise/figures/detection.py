@@ -170,7 +170,9 @@ def memory_table(
         if (says := found.get(name)) is not None:
             unseen = 100 * float((says.suggestion == says.given)[says.wrong].mean())
         rows[name] = {
-            "repeated, seen (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
+            "repeated, seen (%)": spread(
+                [w for o in group if (w := o.record["result"]["fit_wrong"]) is not None], 1
+            ),
             "repeated, never seen (%)": number(unseen, 1),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")

@@ -158,9 +158,14 @@ def slope_table(num_classes: int, skills: Sequence[float]) -> pd.DataFrame:
 
 
 def at(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
-    """The finished outcomes of one noise and one loss, in the order of their seeds."""
+    """The outcomes of one noise and one loss, in the order of their seeds, diverged ones too."""
     found = [o for o in outcomes if o.run.noise == noise and o.run.loss["name"] == loss]
-    return sorted((o for o in found if o.last is not None), key=lambda o: o.run.seed)
+    return sorted(found, key=lambda o: o.run.seed)
+
+
+def finished(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
+    """``at`` without those that diverged."""
+    return [o for o in at(outcomes, noise, loss) if o.last is not None]
 
 
 def noises(runs: Sequence[Run]) -> list[dict]:
@@ -178,11 +183,13 @@ def grid_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], *, balanced: bool = False
 ) -> pd.DataFrame:
     """Last-epoch accuracy in percent (``balanced``: the mean of the recalls of the classes), mean ±
-    sd over seeds: a row a pattern and rate, a column a loss; a dash for what is not recorded or has
-    diverged."""
+    sd over seeds: a row a pattern and rate, a column a loss; a dash for what is not recorded, and
+    how many runs diverged."""
 
-    def value(o: Outcome) -> float:
-        return float(np.mean(o.record["result"]["recalls"])) if balanced else o.last
+    def value(o: Outcome) -> float | None:
+        if o.last is None or not balanced:
+            return o.last
+        return float(np.mean(o.record["result"]["recalls"]))
 
     rows = {
         (setting["pattern"], setting["rate"]): {
@@ -199,7 +206,7 @@ def judged(
 ) -> tuple[stats.Summary, str] | None:
     """DMI minus another loss at one noise, paired by seed, and *wins*, *loses* or *level* by the
     rule in ``dmi_grids``; None where they share fewer than two seeds."""
-    ours, theirs = (stats.by_seed(at(outcomes, noise, name)) for name in ("DMI", other))
+    ours, theirs = (stats.by_seed(finished(outcomes, noise, name)) for name in ("DMI", other))
     if len(set(ours) & set(theirs)) < 2:
         return None
     gain = stats.paired(ours, theirs)
@@ -240,7 +247,8 @@ def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     highest = max(rate for _, rate, _ in told)
     hard = [w for (pattern, rate, _), w in told.items()
             if rate == highest and pattern != "independent"]  # fmt: skip
-    return "supported" if set(hard) == {"wins"} else "undecided"
+    diverged = any(o.last is None for o in outcomes if o.run.loss["name"] == "DMI")
+    return "supported" if set(hard) == {"wins"} and not diverged else "undecided"
 
 
 def grid_figure(
@@ -256,8 +264,10 @@ def grid_figure(
         here = [n for n in settings if n["pattern"] == pattern]
         for k, name in enumerate(named):
             tone, marker = LOOKS[name]
-            groups = [(100 * n["rate"] + 1.2 * (k - 2), [o.last for o in at(outcomes, n, name)])
-                      for n in here]  # fmt: skip
+            groups = [
+                (100 * n["rate"] + 1.2 * (k - 2), [o.last for o in finished(outcomes, n, name)])
+                for n in here
+            ]
             groups = [(x, stats.summarise(last), last) for x, last in groups if last]
             for x, _, last in groups:
                 ax.plot([x] * len(last), last, "_", ms=7, color=tone)
@@ -294,7 +304,9 @@ def stage_table(runs: Sequence[Run], outcomes: Sequence[Outcome], loss: str) -> 
     }
     rows = {
         (n["pattern"], n["rate"]): {
-            title: spread([of(o.record["result"]) for o in at(outcomes, n, loss)])
+            title: spread(
+                [None if o.last is None else of(o.record["result"]) for o in at(outcomes, n, loss)]
+            )
             for title, of in columns.items()
         }
         for n in noises(runs)
