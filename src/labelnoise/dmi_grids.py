@@ -28,9 +28,9 @@ the 95 % t interval lies above 0 and the mean is above half a point, *loses* if 
 below 0 and the mean is below minus half a point, and is *level* otherwise. "L_DMI is robust without
 knowing the noise" is *supported* on a data set if DMI loses nowhere to CE, GCE or CLL and wins
 against each of them at the highest rate of every class-dependent pattern; *contradicted* if it
-loses to one of them anywhere; *undecided* otherwise. Forward is told T and is not part of the rule: its row says what that
-knowledge is worth. (Added with part of the first seed at hand, in which nothing diverged: a grid in
-which a run of DMI diverged is not *supported*.)
+loses to one of them anywhere; *undecided* otherwise. Forward is told T and is not part of the rule:
+its row says what that knowledge is worth. (Added with part of the first seed at hand, in which
+nothing diverged: a grid in which a run of DMI diverged is not *supported*.)
 """
 
 from collections.abc import Sequence

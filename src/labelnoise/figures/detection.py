@@ -139,7 +139,8 @@ def filter_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFra
 def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
     """cleanlab's filters beside a plain ranking that accuses as many: the labels with the least
     out-of-sample p_y. Precision and recall in percent, of one seed."""
-    titles = ("filter: precision", "recall", "ranking: precision", "recall ")
+    titles = [f"{which}: {share}" for which in ("filter", "ranking")
+              for share in ("precision", "recall")]  # fmt: skip
     rows = {}
     for name in by_loss(runs, []):
         for by in FILTERS:
