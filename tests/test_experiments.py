@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -617,6 +618,13 @@ def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the
         "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.4, 0.6)},
         "dmi_cifar10": {("resnet34", "cifar10-dependent", r) for r in (0.2, 0.4)},
     }
+
+
+def test_runs_with_the_same_first_training_are_not_neighbours():
+    """The second of two neighbours would train it beside the first, not after it."""
+    for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10"):
+        first = [(r.noise, r.seed) for r in GRIDS[grid]()]
+        assert all(a != b for a, b in pairwise(first))
 
 
 def test_a_cold_start_is_the_second_stage_alone_as_long_as_both():

@@ -251,6 +251,74 @@ def test_a_sweep_stores_the_same_record_and_leaves_no_checkpoint(
     assert list((here.directory / ".checkpoints").glob("*.pt")) == []
 
 
+# --------------------------------------------------------------------- the shared first stage
+
+
+def epochs_of(of: Run, checkpoint) -> tuple[list[int], dict]:
+    counted = []
+    made = stages.train(of, device="cpu", checkpoint=checkpoint, on_epoch=counted.append)
+    return counted, made
+
+
+def test_another_loss_begins_with_the_first_stage_that_is_there(record, tmp_path):
+    alone = stages.train(run(CE), device="cpu")
+    assert epochs_of(run(CE), tmp_path / "one.pt")[0] == list(range(1, 10))
+    counted, made = epochs_of(run(), tmp_path / "other.pt")
+    assert counted == [7, 8, 9]  # of the second stage
+    assert exact(made) == exact(record) != exact(alone)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run(seed=1),
+        run(subset=500),
+        run(val_fraction=0.2),
+        replace(run(), noise=noisy("symmetric", 0.3)),
+        run(method=method("warm_start", protocol={**FIRST, "lr": 0.02})),
+    ],
+    ids=["seed", "subset", "held out", "noise", "protocol"],
+)
+def test_another_first_stage_is_not_taken(other, tmp_path):
+    epochs_of(run(), tmp_path / "one.pt")
+    counted, made = epochs_of(other, tmp_path / "other.pt")
+    assert counted == list(range(1, 10))
+    assert exact(made) == exact(stages.train(other, device="cpu"))
+
+
+def test_a_damaged_first_stage_is_trained_anew(record, tmp_path):
+    epochs_of(run(CE), tmp_path / "one.pt")
+    (shared,) = tmp_path.glob(f"*{stages.SHARED}.*")
+    content = bytearray(shared.read_bytes())
+    content[len(content) // 2] ^= 1
+    shared.write_bytes(content)
+    counted, made = epochs_of(run(), tmp_path / "other.pt")
+    assert counted == list(range(1, 10))
+    assert exact(made) == exact(record)
+
+
+def test_a_sweep_shares_first_stages_and_removes_them(record, here, workers_start_quickly):
+    checkpoints = here.directory / ".checkpoints"
+    runs = [run(CE), run(), run(seed=1)]
+    assert train_missing(runs, here, workers=1) == 3
+    assert exact(here.find(run())) == exact(record)
+    assert list(checkpoints.iterdir()) == []
+
+    (checkpoints / f"left{stages.SHARED}.1.pt").touch()  # by a sweep that was killed at its end
+    assert train_missing(runs, here) == 0
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_a_shared_first_stage_stays_for_a_run_that_was_left_unfinished(here, workers_start_quickly):
+    checkpoints = here.directory / ".checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / f"{run(seed=1).key}.lock").touch()
+    assert train_missing([run()], here) == 1
+    assert len(list(checkpoints.glob(f"*{stages.SHARED}.*"))) == 1
+    assert train_missing([run(), run(seed=1)], here) == 1
+    assert list(checkpoints.iterdir()) == []
+
+
 def test_a_first_stage_that_diverges_stops_the_run():
     broken = {**FIRST, "optimizer": "sgd", "momentum": 0.99, "lr": 1e6}
     with pytest.raises(RuntimeError, match=r"training 1 of 2 diverged .* lower the learning rate"):

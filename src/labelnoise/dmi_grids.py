@@ -81,16 +81,21 @@ def warm(dataset: str, noise: dict, loss: dict, seed: int) -> Run:
     return Run(dataset, noise, loss, model, second, seed, val_fraction=held_out, method=stage)
 
 
+def grid(dataset: str, settings: Sequence[dict], seeds: Sequence[int]) -> list[Run]:
+    """Every loss under every noise of ``settings``. Runs that share their first training stand
+    apart: where few run side by side, one has finished it before another needs it."""
+    return [
+        warm(dataset, noise, loss, seed)
+        for seed in seeds
+        for alike in zip(*map(compared, settings), strict=True)
+        for noise, loss in zip(settings, alike, strict=True)
+    ]
+
+
 def dmi_fashion(seeds: Sequence[int] = SEEDS, rates: Sequence[float] = RATES) -> list[Run]:
     """Bag against the rest of Fashion-MNIST with the paper's small CNN: 3 patterns x 3 rates."""
-    return [
-        warm("fashion_bag", setting, loss, seed)
-        for seed in seeds
-        for rate in rates
-        for pattern in PATTERNS
-        for setting in [noisy("dmi", rate, pattern=pattern)]
-        for loss in compared(setting)
-    ]
+    settings = [noisy("dmi", rate, pattern=pattern) for rate in rates for pattern in PATTERNS]
+    return grid("fashion_bag", settings, seeds)
 
 
 def dmi_cold(seeds: Sequence[int] = SEEDS[:1]) -> list[Run]:
@@ -108,23 +113,12 @@ def dmi_cold(seeds: Sequence[int] = SEEDS[:1]) -> list[Run]:
 def dmi_mr(seeds: Sequence[int] = SEEDS, rates: Sequence[float] = RATES[1:]) -> list[Run]:
     """Movie reviews with the word CNN, in the one pattern of the paper's text experiments, with
     fewer and with more than half of a class mislabelled."""
-    return [
-        warm("mr", setting, loss, seed)
-        for seed in seeds
-        for rate in rates
-        for setting in [noisy("dmi", rate, pattern="dependent-b")]
-        for loss in compared(setting)
-    ]
+    return grid("mr", [noisy("dmi", rate, pattern="dependent-b") for rate in rates], seeds)
 
 
 def dmi_cifar10(seeds: Sequence[int] = SEEDS, rates: Sequence[float] = RATES[:2]) -> list[Run]:
     """CIFAR-10 with ResNet-34, for a GPU: four classes flip into another one. With SGD a step is
     as long as the gradient, so that a second stage at 1e-6 suits the large gradients of L_DMI, and
     leaves a network trained with another loss almost where it was."""
-    return [
-        warm("cifar10", setting, loss, seed)
-        for seed in seeds
-        for rate in rates
-        for setting in [noisy("dmi", rate, pattern="cifar10-dependent")]
-        for loss in compared(setting)
-    ]
+    settings = [noisy("dmi", rate, pattern="cifar10-dependent") for rate in rates]
+    return grid("cifar10", settings, seeds)

@@ -17,7 +17,9 @@
   each class at the last epoch, in percent; the curves have ``val_loss``.
 
 Every training of a run has its own checkpoint and draws the same initial weights and orders as a
-single training of that run would, but for the weights of a warm start.
+single training of that run would, but for the weights of a warm start. Runs that differ only in the
+loss of a warm start share the checkpoint of their first training: whichever comes first trains it.
+Their ``seconds`` count it nonetheless, as if each had trained alone.
 """
 
 import math
@@ -44,6 +46,9 @@ from labelnoise.train import (
     summarise,
 )
 from labelnoise.train import train as train_once
+
+SHARED = ".shared"
+"""Marks checkpoints of trainings that several runs begin with; ``sweep.py`` removes them."""
 
 
 def train(
@@ -103,11 +108,16 @@ class Stages:
         task: Task,
         loss: nn.Module | None = None,
         weights: dict[str, Tensor] | None = None,
+        shared: bool = False,
     ) -> State:
         """One training, as ``run`` (the whole run or one of its stages) asks for it, from the
-        initial weights of its seed or from ``weights``, and with a fresh optimiser."""
+        initial weights of its seed or from ``weights``, and with a fresh optimiser. A ``shared``
+        one is known by ``run`` alone, and open to all runs that need it."""
         self.number += 1
         before = self.epochs
+        of, checkpoint = self.run, self.checkpoint
+        if shared:
+            of, checkpoint = run, checkpoint and checkpoint.with_name(f"{run.key}{SHARED}.pt")
         state = State(run, task, self.device, loss)
         if weights is not None:
             state.model.load_state_dict(weights)
@@ -115,16 +125,16 @@ class Stages:
             run,
             task,
             state,
-            f"training {self.number} of {identity(self.run, self.device, self.threads)}",
-            self.checkpoint and self.checkpoint.with_suffix(f".{self.number}.pt"),
+            f"training {self.number} of {identity(of, self.device, self.threads)}",
+            checkpoint and checkpoint.with_suffix(f".{self.number}.pt"),
             lambda epoch: self.on_epoch(before + epoch),
         )
         self.epochs += run.protocol["epochs"]
         return state
 
-    def sound(self, run: Run, task: Task) -> State:
+    def sound(self, run: Run, task: Task, shared: bool = False) -> State:
         """A training on which the result rests: ``RuntimeError`` if it diverges."""
-        state = self.train(run, task)
+        state = self.train(run, task, shared=shared)
         if state.diverged_at is not None:
             raise RuntimeError(
                 f"training {self.number} of {self.run.trainings} diverged at epoch "
@@ -213,7 +223,7 @@ def warm_started(stages: Stages) -> dict:
     """A second training from the weights of a first one with CE, chosen on noisy labels."""
     task, run = stages.task, stages.run
     plain = replace(run, loss=loss_setting("CE"), protocol=run.warm_start, method=None)
-    first = stages.sound(plain, task)
+    first = stages.sound(plain, task, shared=True)
     state = stages.train(run, task, weights=first.best)
     losses_seen = [math.inf if v is None else v for v in state.curves["val_loss"]]
     lowest = min(range(len(losses_seen)), key=losses_seen.__getitem__)

@@ -29,6 +29,7 @@ from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.locks import Lock, take
 from labelnoise.machine import precision
 from labelnoise.progress import Progress
+from labelnoise.stages import SHARED
 from labelnoise.workers import Workers
 
 EXECUTORS = {"local": Workers, "ray": Cluster}
@@ -116,6 +117,7 @@ def train_missing(
     checkpoints = ledger.directory / ".checkpoints"
     tidy([run for run in runs if run.key not in {of.key for of in todo}], ledger, checkpoints)
     if not todo:
+        remove_shared(checkpoints)
         return 0
     try:
         for folder in {checkpoints, *(ledger.path(run).parent for run in todo)}:
@@ -140,6 +142,7 @@ def train_missing(
             f"{len(failures)} of {len(todo)} runs failed; the others are recorded. "
             f"Run again to resume them.\n{reasons}"
         )
+    remove_shared(checkpoints)
     return trained
 
 
@@ -163,6 +166,14 @@ def remove_leftovers(run: Run, ledger: Ledger, checkpoints: Path) -> None:
         stale += checkpoints.glob(f"{run.key}*.pt")
     for path in stale:
         path.unlink(missing_ok=True)
+
+
+def remove_shared(checkpoints: Path) -> None:
+    """Removes the trainings that several runs began with, unless some run is under way or was
+    left unfinished: it may need them."""
+    if not any(checkpoints.glob("*.lock")):
+        for path in checkpoints.glob(f"*{SHARED}.*"):
+            path.unlink(missing_ok=True)
 
 
 def run_side_by_side(

@@ -149,9 +149,10 @@ class State:
         Any other checkpoint (damaged, or of other code, torch, device, precision or thread count,
         whose result would differ in the last bits) is passed over: the run starts afresh.
         """
-        if not path.exists():
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
             return 0.0
-        content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             return 0.0
         saved = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
