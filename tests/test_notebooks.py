@@ -1,5 +1,6 @@
 """The committed notebooks: readable, parameterised, and held to their records by nbval."""
 
+import ast
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import nbformat
 import pytest
 
 from labelnoise import experiments, report
+from labelnoise.configuration import Run
+from labelnoise.experiments import profile_runs
 from labelnoise.ledger import ROOT
 from labelnoise.sweep import sweep
 
@@ -39,6 +42,28 @@ def test_committed_notebook_is_executed_readable_and_clean(path):
     assert len(text) >= 0.6 * len(code)
     assert "@@" not in path.read_text()
     assert str(ROOT) not in path.read_text()
+
+
+def asked(path) -> list[Run]:
+    """What a notebook asks of ``experiments``, with its parameters as they are committed."""
+    code = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    parameters = {"experiments": experiments}
+    exec(code[0], parameters)
+    calls = [node for source in code for node in ast.walk(ast.parse(source))
+             if isinstance(node, ast.Call) and ast.unparse(node).startswith("experiments.")
+             and "GRIDS" not in ast.unparse(node)]  # fmt: skip
+    results = [eval(ast.unparse(call), parameters) for call in calls]
+    return [run for result in results if isinstance(result, list) for run in result]
+
+
+def test_profile_paper_trains_every_run_that_a_notebook_asks_for():
+    paper = {run.key for run in profile_runs("paper")}
+    by_notebook = {path.stem: asked(path) for path in NOTEBOOKS}
+    for runs in by_notebook.values():
+        assert {run.key for run in runs} <= paper
+    assert {run.dataset for run in by_notebook["08_confident_learning"]} == {
+        "mnist", "fashion_mnist"
+    }  # fmt: skip
 
 
 def test_readme_shows_the_headline_table_of_the_records():
