@@ -569,7 +569,7 @@ def test_detectors_judge_30_percent_symmetric_noise_by_five_folds():
 
 def test_the_comparison_with_l_dmi_is_one_protocol():
     """Whatever the loss: the same noises, seeds, networks, stages and held-out samples."""
-    for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 6), ("dmi_cifar10", 6)):
+    for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 9), ("dmi_cifar10", 6)):
         by_loss = {}
         for r in GRIDS[grid]():
             rest = {k: v for k, v in r.config.items() if k != "loss"}
@@ -615,7 +615,7 @@ def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the
              for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")}  # fmt: skip
     assert asked == {
         "dmi_fashion": {("cnn2", p, r) for p in dmi_grids.PATTERNS for r in (0.2, 0.4, 0.6)},
-        "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.4, 0.6)},
+        "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.2, 0.4, 0.6)},
         "dmi_cifar10": {("resnet34", "cifar10-dependent", r) for r in (0.2, 0.4)},
     }
 
@@ -625,6 +625,14 @@ def test_runs_with_the_same_first_training_are_not_neighbours():
     for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10"):
         first = [(r.noise, r.seed) for r in GRIDS[grid]()]
         assert all(a != b for a, b in pairwise(first))
+
+
+def test_clean_labels_are_learnt_in_the_same_two_stages():
+    stages = {(r.dataset, str(r.method), str(r.protocol), r.val_fraction)
+              for grid in ("dmi_fashion", "dmi_mr") for r in GRIDS[grid]()}  # fmt: skip
+    clean = GRIDS["dmi_clean"]()
+    assert {(r.dataset, str(r.method), str(r.protocol), r.val_fraction) for r in clean} == stages
+    assert {(r.noise["kind"], r.loss["name"]) for r in clean} == {("clean", "CE")}
 
 
 def test_a_cold_start_is_the_second_stage_alone_as_long_as_both():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from labelnoise import losses
 from labelnoise.configuration import Run, loss_setting, method, noisy, published
-from labelnoise.dmi_grids import dmi_cifar10, dmi_cold, dmi_fashion, dmi_mr
+from labelnoise.dmi_grids import dmi_cifar10, dmi_clean, dmi_cold, dmi_fashion, dmi_mr
 
 # The protocols of ALFs (Zhou et al. 2021; public code lnl/main.py): all weights decayed, the
 # learning rate on a cosine from lr to 0, stepped once an epoch; MNIST without augmentation. The
@@ -349,6 +349,7 @@ GRIDS = {
     "dmi_fashion": dmi_fashion,
     "dmi_cold": dmi_cold,
     "dmi_mr": dmi_mr,
+    "dmi_clean": dmi_clean,
     "dmi_cifar10": dmi_cifar10,
     "parity": parity,
     "smoke": smoke,
