@@ -114,10 +114,13 @@ def test_filters_that_flagged_nothing_have_no_precision():
     assert table.loc["GCE", FILTERS[0]].tolist() == [MISSING] * 3
 
 
-def test_memory_puts_seen_beside_never_seen(says):
-    table = detection.memory_table(RUNS, [outcome(of_loss("CE")[0])], {"CE": says})
-    assert table.loc["CE"].tolist() == ["11.0", "33.3"]
-    assert table.loc["GCE"].tolist() == [MISSING] * 2
+def test_both_failures_are_counted_among_the_labels_that_they_concern(says, monkeypatch):
+    """Wrong labels that are repeated; right ones that the network is sure to be wrong."""
+    monkeypatch.setattr(detection, "SURE", 0.1)
+    table = detection.failure_table(RUNS, [outcome(of_loss("CE")[0])], {"CE": says})
+    assert table.loc["CE"].tolist() == ["11.0", "33.3", "33.33"]
+    assert table.columns[-1] == "right, below 10 %"
+    assert table.loc["GCE"].tolist() == [MISSING] * 3
 
 
 def test_suggestions_are_judged_on_wrong_labels_only(says, monkeypatch):

@@ -26,6 +26,7 @@ from labelnoise.tables import MISSING, interval, number, sources, spread
 from labelnoise.task import given_labels
 
 MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
+SURE = 0.01  # a network that gives a label less than this is sure that it is wrong
 
 
 @dataclass(frozen=True)
@@ -160,21 +161,25 @@ def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
 
 
-def memory_table(
+def failure_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
 ) -> pd.DataFrame:
-    """How often a network repeats a wrong label, in percent of the wrong labels: of samples that
-    it trains on (mean over folds and seeds), and of samples that it never saw (``found``)."""
+    """The two ways in which a detector fails, in percent. How often a network repeats a wrong
+    label, of samples that it trains on (mean over folds and seeds) and of samples that it never saw
+    (``found``); and how often it gives a right label, never seen, less than ``SURE``."""
     rows = {}
     for name, group in by_loss(runs, outcomes).items():
-        unseen = None
+        unseen = doubted = None
         if (says := found.get(name)) is not None:
             unseen = 100 * float((says.suggestion == says.given)[says.wrong].mean())
+            p_y = says.p[np.arange(len(says.given)), says.given]
+            doubted = 100 * float((p_y < SURE)[~says.wrong].mean())
         rows[name] = {
-            "repeated, seen (%)": spread(
+            "wrong, repeated, seen": spread(
                 [w for o in group if (w := o.record["result"]["fit_wrong"]) is not None], 1
             ),
-            "repeated, never seen (%)": number(unseen, 1),
+            "wrong, repeated, never seen": number(unseen, 1),
+            f"right, below {100 * SURE:g} %": number(doubted),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
