@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from labelnoise.configuration import build_loss, check_integer, checked_protocol
 from labelnoise.experiments import MNIST_PROTOCOL, setting_of
+from labelnoise.losses import DMI
 from labelnoise.machine import session
 from labelnoise.models import FOR_TEXT, MODELS
 from labelnoise.task import Task
@@ -42,6 +43,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     - ``device``: ``cpu`` or ``cuda``; default CUDA where there is one.
     - ``threads``: CPU threads. They decide the order of float sums: with the same number of them
       the same machine finds the same network, to the bit.
+    - ``start``: a classifier of the same model, which is trained first, on the same data; this
+      training goes on from its weights. ``DMI`` has to begin with one, ``NetworkClassifier("CE")``.
 
     After ``fit``: ``classes_``, ``task_``, ``network_``, and ``curves_``, the training curves.
     """
@@ -54,6 +57,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         seed: int = 0,
         device: str | None = None,
         threads: int = 1,
+        start: "NetworkClassifier | None" = None,
     ):
         self.loss = loss
         self.model = model
@@ -61,6 +65,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.seed = seed
         self.device = device
         self.threads = threads
+        self.start = start
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, on_epoch: Callable[[int], None] = lambda epoch: None
@@ -70,17 +75,23 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         standard deviation of ``X``. ``on_epoch(epoch)`` is called after every epoch.
 
         Raises ``ValueError`` for arrays that are not like this, for a missing label, for fewer than
-        two classes, and for a loss, model, protocol, seed or number of threads that is none;
-        ``RuntimeError`` if the training diverges.
+        two classes, for a loss, model, protocol, seed, number of threads or start that is none, and
+        for ``DMI`` without a start; ``RuntimeError`` if the training diverges.
         """
         images = checked_images(X)
         self.classes_, given = encoded("y", y, len(images))
         recipe, loss = self.recipe(), loss_module(self.loss)
+        self.check_start(loss)
         with session(self.device, self.threads) as device:
             arrays = (torch.from_numpy(a).to(device) for a in (images, given, given))
             self.task_ = Task(*arrays, len(self.classes_), images.shape[1:], *mean_and_std(images))
             state = State(recipe, self.task_, device, loss)
             check_mean(state.loss, self.task_.given[: recipe.protocol["batch"]], len(self.classes_))
+            before = 0
+            if self.start is not None:
+                first = clone(self.start).fit(images, y, on_epoch)
+                state.model.load_state_dict(first.network_.state_dict())
+                before = first.recipe().protocol["epochs"]
             while state.epoch < recipe.protocol["epochs"]:
                 train_epoch(recipe, self.task_, state)
                 answers = logits(self.task_, state.model, self.task_.images[:2])
@@ -88,7 +99,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                     raise RuntimeError(
                         f"the training diverged at epoch {state.epoch}; lower the learning rate"
                     )
-                on_epoch(state.epoch)
+                on_epoch(before + state.epoch)
         self.network_, self.curves_ = state.model, state.curves
         return self
 
@@ -102,6 +113,20 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return SimpleNamespace(
             model=self.model, protocol=protocol, seed=self.seed, probe=(), val_fraction=0.0
         )
+
+    def check_start(self, loss: nn.Module) -> None:
+        """``ValueError`` for a start that this training cannot go on from, or for want of one."""
+        if self.start is None:
+            if isinstance(loss, DMI):
+                raise ValueError(
+                    "the loss DMI cannot tell which output is which class: from random weights it "
+                    "may name them in any order; give start=NetworkClassifier('CE')"
+                )
+            return
+        if not isinstance(self.start, NetworkClassifier) or self.start.model != self.model:
+            raise ValueError(f"start={self.start!r} must be a NetworkClassifier with the model "
+                             f"{self.model!r}: its weights are where this one begins")  # fmt: skip
+        self.start.recipe()
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Softmax outputs ``[N, K]`` in float64, in the order of ``classes_``, for images of the
