@@ -104,6 +104,9 @@ def test_it_goes_on_from_the_weights_of_its_start(digits):
     made = NetworkClassifier("GCE", protocol=still, device="cpu", start=start)
     made.fit(images, given, counted.append)
     assert counted == [1, 2, 3, 4, 5]
+    counted.clear()
+    NetworkClassifier(protocol=still, device="cpu", start=made).fit(images, given, counted.append)
+    assert counted == [1, 2, 3, 4, 5, 6, 7]
     assert len(made.curves_["train_loss"]) == 2
     assert not hasattr(start, "network_")  # it is cloned, as scikit-learn has it
     alone = start.fit(images, given).predict_proba(images)
@@ -249,7 +252,9 @@ def plain(reduction):
             {"loss": losses.DMI(), "protocol": {**PROTOCOL, "batch": 2}, "start": QUICK},
             "a batch of 2 samples is too small for DMI with 3 classes",
         ),
-        ({"loss": losses.DMI()}, r"which output is which class.*start=NetworkClassifier\('CE'\)"),
+        ({"loss": losses.DMI()}, r"which output is which.*start=NetworkClassifier\('CE', 'mlp'\)"),
+        ({"loss": "DMI"}, "which output is which class"),
+        ({"start": NetworkClassifier("DMI")}, "which output is which class"),
         ({"start": "CE"}, "start='CE' must be a NetworkClassifier with the model 'mlp'"),
         (
             {"start": NetworkClassifier("CE", "cnn4")},

@@ -119,7 +119,7 @@ def test_both_failures_are_counted_among_the_labels_that_they_concern(says, monk
     monkeypatch.setattr(detection, "SURE", 0.1)
     table = detection.failure_table(RUNS, [outcome(of_loss("CE")[0])], {"CE": says})
     assert table.loc["CE"].tolist() == ["11.0", "33.3", "33.33"]
-    assert table.columns[-1] == "right, below 10 %"
+    assert table.columns[-1] == "right, p_y < 10 % (%)"
     assert table.loc["GCE"].tolist() == [MISSING] * 3
 
 

@@ -304,19 +304,39 @@ def test_a_sweep_shares_first_stages_and_removes_them(record, here, workers_star
     assert exact(here.find(run())) == exact(record)
     assert list(checkpoints.iterdir()) == []
 
-    (checkpoints / f"left{stages.SHARED}.1.pt").touch()  # by a sweep that was killed at its end
+    key = stages.first_training(run()).key
+    for left in ("pt", "pt.99.partial"):  # by a sweep that was killed at its end
+        (checkpoints / f"{key}{stages.SHARED}.{left}").touch()
     assert train_missing(runs, here) == 0
     assert list(checkpoints.iterdir()) == []
 
 
-def test_a_shared_first_stage_stays_for_a_run_that_was_left_unfinished(here, workers_start_quickly):
+def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
+    here, workers_start_quickly, monkeypatch
+):
+    """An interrupted sweep releases its locks; another grid's sweep may come before its own."""
     checkpoints = here.directory / ".checkpoints"
-    checkpoints.mkdir(parents=True)
-    (checkpoints / f"{run(seed=1).key}.lock").touch()
-    assert train_missing([run()], here) == 1
-    assert len(list(checkpoints.glob(f"*{stages.SHARED}.*"))) == 1
-    assert train_missing([run(), run(seed=1)], here) == 1
-    assert list(checkpoints.iterdir()) == []
+    failing = run(method=method("warm_start", protocol={**FIRST, "lr": 0.02}))
+    assert train_missing([run(CE)], here) == 1
+    shared = checkpoints / f"{stages.first_training(failing).key}{stages.SHARED}.pt"
+    partial = shared.with_name(f"{shared.name}.99.partial")
+    for path in (shared, partial):
+        path.touch()
+    assert train_missing([run(CE)], here) == 0
+    assert shared.exists()
+
+    lock = checkpoints / "another.lock"
+    lock.touch()  # somebody trains, and may be writing
+    assert train_missing([failing], here) == 1
+    assert set(checkpoints.iterdir()) == {partial, lock}
+
+
+def test_a_run_of_its_own_leaves_what_others_share(here, workers_start_quickly):
+    shared = here.directory / ".checkpoints" / f"{PLAIN.key}{stages.SHARED}.pt"
+    shared.parent.mkdir(parents=True)
+    shared.touch()
+    assert train_missing([PLAIN], here) == 1
+    assert list(shared.parent.iterdir()) == [shared]
 
 
 def test_a_first_stage_that_diverges_stops_the_run():

@@ -34,9 +34,10 @@ CHUNK = 2**22  # pixels that are counted at a time
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """A network of ``models.MODELS`` for images, trained with a loss that forgives wrong labels.
 
-    - ``loss``: a name of ``losses.LOSSES``, at its setting in ``experiments.setting_of``, or any
-      callable (logits ``[B, K]``, targets ``[B]``) -> mean, ``losses.Mixture(0.3)`` for example.
-      CLL pulls less on an untrained network than the default, GCE, and wants a larger ``lr``.
+    - ``loss``: ``DMI`` or a name of ``losses.LOSSES``, at its setting in
+      ``experiments.setting_of``, or any callable (logits ``[B, K]``, targets ``[B]``) -> mean,
+      ``losses.Mixture(0.3)`` for example. CLL pulls less on an untrained network than the default,
+      GCE, and wants a larger ``lr``.
     - ``model``: ``mlp``, ``cnn2``, ``cnn4``, ``cnn8`` or ``resnet34``.
     - ``protocol``: as ``experiments.MNIST_PROTOCOL``, the default.
     - ``seed``: of initialisation, order and augmentation; an integer of at least 0.
@@ -44,7 +45,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     - ``threads``: CPU threads. They decide the order of float sums: with the same number of them
       the same machine finds the same network, to the bit.
     - ``start``: a classifier of the same model, which is trained first, on the same data; this
-      training goes on from its weights. ``DMI`` has to begin with one, ``NetworkClassifier("CE")``.
+      training goes on from its last weights. ``DMI`` has to begin with one that learnt with ``CE``.
 
     After ``fit``: ``classes_``, ``task_``, ``network_``, and ``curves_``, the training curves.
     """
@@ -91,7 +92,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             if self.start is not None:
                 first = clone(self.start).fit(images, y, on_epoch)
                 state.model.load_state_dict(first.network_.state_dict())
-                before = first.recipe().protocol["epochs"]
+                before = first.epochs()
             while state.epoch < recipe.protocol["epochs"]:
                 train_epoch(recipe, self.task_, state)
                 answers = logits(self.task_, state.model, self.task_.images[:2])
@@ -120,13 +121,20 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(loss, DMI):
                 raise ValueError(
                     "the loss DMI cannot tell which output is which class: from random weights it "
-                    "may name them in any order; give start=NetworkClassifier('CE')"
+                    "may name them in any order; give "
+                    f"start=NetworkClassifier('CE', {self.model!r})"
                 )
             return
         if not isinstance(self.start, NetworkClassifier) or self.start.model != self.model:
             raise ValueError(f"start={self.start!r} must be a NetworkClassifier with the model "
                              f"{self.model!r}: its weights are where this one begins")  # fmt: skip
         self.start.recipe()
+        self.start.check_start(loss_module(self.start.loss))
+
+    def epochs(self) -> int:
+        """The epochs of this training and of those that it goes on from."""
+        own = self.recipe().protocol["epochs"]
+        return own if self.start is None else self.start.epochs() + own
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Softmax outputs ``[N, K]`` in float64, in the order of ``classes_``, for images of the
@@ -163,6 +171,8 @@ class Called(nn.Module):
 def loss_module(loss: str | Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
     """The loss of a name, or the callable; a module stays what it is, since the training looks for
     ``DMI``. ``ValueError`` for a name that is unknown, and for what cannot be called."""
+    if loss == "DMI":
+        return DMI()
     if isinstance(loss, str):
         return build_loss("mnist", setting_of(loss))
     if isinstance(loss, type):

@@ -17,9 +17,9 @@
   each class at the last epoch, in percent; the curves have ``val_loss``.
 
 Every training of a run has its own checkpoint and draws the same initial weights and orders as a
-single training of that run would, but for the weights of a warm start. Runs that differ only in the
-loss of a warm start share the checkpoint of their first training: whichever comes first trains it.
-Their ``seconds`` count it nonetheless, as if each had trained alone.
+single training of that run would, but for the weights of a warm start. Runs whose warm start is
+the same share its checkpoint: the first to finish it leaves it to the others. Their ``seconds``
+count it nonetheless, as if each had trained alone.
 """
 
 import math
@@ -48,7 +48,7 @@ from labelnoise.train import (
 from labelnoise.train import train as train_once
 
 SHARED = ".shared"
-"""Marks checkpoints of trainings that several runs begin with; ``sweep.py`` removes them."""
+"""Marks what several runs begin with; ``sweep.py`` removes it."""
 
 
 def train(
@@ -108,16 +108,11 @@ class Stages:
         task: Task,
         loss: nn.Module | None = None,
         weights: dict[str, Tensor] | None = None,
-        shared: bool = False,
     ) -> State:
         """One training, as ``run`` (the whole run or one of its stages) asks for it, from the
-        initial weights of its seed or from ``weights``, and with a fresh optimiser. A ``shared``
-        one is known by ``run`` alone, and open to all runs that need it."""
+        initial weights of its seed or from ``weights``, and with a fresh optimiser."""
         self.number += 1
         before = self.epochs
-        of, checkpoint = self.run, self.checkpoint
-        if shared:
-            of, checkpoint = run, checkpoint and checkpoint.with_name(f"{run.key}{SHARED}.pt")
         state = State(run, task, self.device, loss)
         if weights is not None:
             state.model.load_state_dict(weights)
@@ -125,21 +120,37 @@ class Stages:
             run,
             task,
             state,
-            f"training {self.number} of {identity(of, self.device, self.threads)}",
-            checkpoint and checkpoint.with_suffix(f".{self.number}.pt"),
+            f"training {self.number} of {identity(self.run, self.device, self.threads)}",
+            self.checkpoint and self.checkpoint.with_suffix(f".{self.number}.pt"),
             lambda epoch: self.on_epoch(before + epoch),
         )
         self.epochs += run.protocol["epochs"]
         return state
 
-    def sound(self, run: Run, task: Task, shared: bool = False) -> State:
+    def sound(self, run: Run, task: Task) -> State:
         """A training on which the result rests: ``RuntimeError`` if it diverges."""
-        state = self.train(run, task, shared=shared)
+        state = self.train(run, task)
         if state.diverged_at is not None:
             raise RuntimeError(
                 f"training {self.number} of {self.run.trainings} diverged at epoch "
                 f"{state.diverged_at}, and the result rests on it; lower the learning rate"
             )
+        return state
+
+    def shared(self, run: Run, task: Task) -> State:
+        """A sound training that other runs need, too. Finished, it lies beside the checkpoints,
+        under the key of ``run``, and is taken from there."""
+        path = self.checkpoint and self.checkpoint.with_name(f"{run.key}{SHARED}.pt")
+        known, before = identity(run, self.device, self.threads), self.seconds
+        state = State(run, task, self.device)
+        if path and (seconds := state.resume(path, known)):
+            self.number += 1
+            self.epochs += run.protocol["epochs"]
+            self.seconds += seconds
+            return state
+        state = self.sound(run, task)
+        if path:
+            state.save(path, known, self.seconds - before)
         return state
 
     def probabilities(self, state: State, images: Tensor) -> Tensor:
@@ -222,8 +233,7 @@ def pruned(stages: Stages) -> dict:
 def warm_started(stages: Stages) -> dict:
     """A second training from the weights of a first one with CE, chosen on noisy labels."""
     task, run = stages.task, stages.run
-    plain = replace(run, loss=loss_setting("CE"), protocol=run.warm_start, method=None)
-    first = stages.sound(plain, task, shared=True)
+    first = stages.shared(first_training(run), task)
     state = stages.train(run, task, weights=first.best)
     losses_seen = [math.inf if v is None else v for v in state.curves["val_loss"]]
     lowest = min(range(len(losses_seen)), key=losses_seen.__getitem__)
@@ -236,6 +246,11 @@ def warm_started(stages: Stages) -> dict:
         },
         "curves": {**state.curves, "first": first.curves},
     }
+
+
+def first_training(run: Run) -> Run:
+    """What a run with a warm start begins with, as a run of its own."""
+    return replace(run, loss=loss_setting("CE"), protocol=run.warm_start, method=None)
 
 
 def recalls(task: Task, state: State) -> list[float | None]:

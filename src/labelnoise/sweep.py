@@ -29,7 +29,7 @@ from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.locks import Lock, take
 from labelnoise.machine import precision
 from labelnoise.progress import Progress
-from labelnoise.stages import SHARED
+from labelnoise.stages import SHARED, first_training
 from labelnoise.workers import Workers
 
 EXECUTORS = {"local": Workers, "ray": Cluster}
@@ -117,7 +117,7 @@ def train_missing(
     checkpoints = ledger.directory / ".checkpoints"
     tidy([run for run in runs if run.key not in {of.key for of in todo}], ledger, checkpoints)
     if not todo:
-        remove_shared(checkpoints)
+        remove_shared(runs, checkpoints)
         return 0
     try:
         for folder in {checkpoints, *(ledger.path(run).parent for run in todo)}:
@@ -142,7 +142,7 @@ def train_missing(
             f"{len(failures)} of {len(todo)} runs failed; the others are recorded. "
             f"Run again to resume them.\n{reasons}"
         )
-    remove_shared(checkpoints)
+    remove_shared(runs, checkpoints)
     return trained
 
 
@@ -163,17 +163,21 @@ def remove_leftovers(run: Run, ledger: Ledger, checkpoints: Path) -> None:
     stale = [*checkpoints.glob(f"{run.key}.*.partial")]
     stale += ledger.path(run).parent.glob(f".{run.key}.*")
     if ledger.path(run).exists():
-        stale += checkpoints.glob(f"{run.key}*.pt")
+        stale += [checkpoints / f"{run.key}.pt", *checkpoints.glob(f"{run.key}.[0-9]*.pt")]
     for path in stale:
         path.unlink(missing_ok=True)
 
 
-def remove_shared(checkpoints: Path) -> None:
-    """Removes the trainings that several runs began with, unless some run is under way or was
-    left unfinished: it may need them."""
-    if not any(checkpoints.glob("*.lock")):
-        for path in checkpoints.glob(f"*{SHARED}.*"):
-            path.unlink(missing_ok=True)
+def remove_shared(recorded: Sequence[Run], checkpoints: Path) -> None:
+    """Removes the trainings that runs began with, all of which are recorded. A half-written one
+    stays while some run is under way, which may be writing it."""
+    left = {path.name.partition(".")[0] for path in checkpoints.glob(f"*{SHARED}.*")}
+    endings = ("pt",) if any(checkpoints.glob("*.lock")) else ("pt", "*.partial")
+    for run in recorded if left else ():
+        if run.warm_start and (key := first_training(run).key) in left:
+            for ending in endings:
+                for path in checkpoints.glob(f"{key}{SHARED}.{ending}"):
+                    path.unlink(missing_ok=True)
 
 
 def run_side_by_side(

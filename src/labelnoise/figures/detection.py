@@ -175,11 +175,11 @@ def failure_table(
             p_y = says.p[np.arange(len(says.given)), says.given]
             doubted = 100 * float((p_y < SURE)[~says.wrong].mean())
         rows[name] = {
-            "wrong, repeated, seen": spread(
+            "wrong, repeated, seen (%)": spread(
                 [w for o in group if (w := o.record["result"]["fit_wrong"]) is not None], 1
             ),
-            "wrong, repeated, never seen": number(unseen, 1),
-            f"right, below {100 * SURE:g} %": number(doubted),
+            "wrong, repeated, never seen (%)": number(unseen, 1),
+            f"right, p_y < {100 * SURE:g} % (%)": number(doubted),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
