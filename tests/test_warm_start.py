@@ -312,13 +312,13 @@ def test_a_sweep_shares_first_stages_and_removes_them(record, here, workers_star
 
 
 def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
-    here, workers_start_quickly, monkeypatch
+    here, workers_start_quickly
 ):
     """An interrupted sweep releases its locks; another grid's sweep may come before its own."""
     checkpoints = here.directory / ".checkpoints"
-    failing = run(method=method("warm_start", protocol={**FIRST, "lr": 0.02}))
+    later = run(method=method("warm_start", protocol={**FIRST, "lr": 0.02}))
     assert train_missing([run(CE)], here) == 1
-    shared = checkpoints / f"{stages.first_training(failing).key}{stages.SHARED}.pt"
+    shared = checkpoints / f"{stages.first_training(later).key}{stages.SHARED}.pt"
     partial = shared.with_name(f"{shared.name}.99.partial")
     for path in (shared, partial):
         path.touch()
@@ -327,7 +327,7 @@ def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
 
     lock = checkpoints / "another.lock"
     lock.touch()  # somebody trains, and may be writing
-    assert train_missing([failing], here) == 1
+    assert train_missing([later], here) == 1
     assert set(checkpoints.iterdir()) == {partial, lock}
 
 

@@ -12,7 +12,7 @@ import re
 import sys
 from types import ModuleType
 
-import torch
+from torch.library import Library
 
 _BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 SCHEMAS = {"nms": _BOXES, "qnms": _BOXES}
@@ -21,7 +21,7 @@ SCHEMAS = {"nms": _BOXES, "qnms": _BOXES}
 DECLARED: list[str] = []
 """The operators that were missing and have been declared in this process; usually empty."""
 
-_LIBRARIES: list[torch.library.Library] = []
+_LIBRARIES: list[Library] = []
 """Kept alive, since a schema lasts only as long as the library object that defined it."""
 
 
@@ -43,7 +43,7 @@ def import_torchvision() -> ModuleType:
 
 
 def _declare(operator: str) -> None:
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = Library("torchvision", "FRAGMENT")
     library.define(operator + SCHEMAS[operator])
     _LIBRARIES.append(library)
     DECLARED.append(operator)

@@ -90,8 +90,7 @@ def by_loss(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> dict[str, list[
     """The outcomes of every loss that was asked for, an empty list where none is recorded."""
     groups = {loss_name(run): [] for run in runs}
     for o in outcomes:
-        if loss_name(o) in groups:
-            groups[loss_name(o)].append(o)
+        groups[loss_name(o)].append(o)
     return groups
 
 
