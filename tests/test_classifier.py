@@ -238,6 +238,7 @@ def plain(reduction):
         ({"protocol": {**PROTOCOL, "epochs": 0}}, "epochs=0 must be an integer of at least 1"),
         ({"protocol": {**PROTOCOL, "optimizer": "adamw"}}, "optimizer 'adamw' is unknown"),
         ({"loss": "XE"}, "loss 'XE' is unknown"),
+        ({"loss": "Mixture"}, r"loss='Mixture' .* give an instance, such as losses.Mixture\(0.3\)"),
         ({"loss": None}, "loss=None must be a name of losses.LOSSES"),
         ({"loss": losses.GCE}, r"loss=GCE is a class; give an instance: GCE\(...\)"),
         ({"loss": losses.CE(reduction="none")}, r"the mean over the batch.*got \(4,\); set"),

@@ -143,6 +143,8 @@ def test_pruning_is_held_against_one_training_at_the_same_seed():
     assert table.iloc[1].tolist() == ["200", "75.0", MISSING, "94.00", "97.00", MISSING]
     assert table.iloc[2].tolist() == [MISSING] * 6
     assert [name for name, _ in table.index] == [*detection.NOISES]
+    every = detection.pruning_table(experiments.thirty_percent(), [])
+    assert list(every.index) == [(name, seed) for name in detection.NOISES for seed in (0, 1, 2)]
 
 
 def test_probabilities_are_judged_as_detectors(says):

@@ -25,6 +25,10 @@ def test_the_notebooks_of_the_tutorial_are_there():
     assert [path.stem for path in NOTEBOOKS] == NAMES
 
 
+def pictures(cell) -> int:
+    return sum("image/png" in output.get("data", ()) for output in cell.outputs)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_committed_notebook_is_executed_readable_and_clean(path):
     book = nbformat.read(path, as_version=4)
@@ -35,6 +39,7 @@ def test_committed_notebook_is_executed_readable_and_clean(path):
     assert not any("injected-parameters" in c.metadata.get("tags", []) for c in code)
     assert book.metadata.kernelspec.name == "python3"
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [cell.source for cell in code if pictures(cell) > 1], "a figure is shown twice"
     outputs = [out for cell in code for out in cell.outputs]
     assert outputs, "no outputs: nobody can read it as a tutorial"
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]

@@ -3,6 +3,7 @@
 import re
 import sys
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,7 +84,7 @@ def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch, judge):
             seen.append(n)
 
     monkeypatch.setattr(own_data, "tqdm", Bar)
-    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 2)
+    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 30)
     epochs = 8 if judge else 2
     own_data.out_of_sample(digits[0][:100], digits[1][:100] % 2, judge, folds=3)
     assert seen == [3 * epochs] + [1] * 3 * epochs
@@ -162,20 +163,51 @@ def test_without_cleanlab_nothing_is_trained(no_training, monkeypatch):
         own_data.suspects(TEN, [0, 1] * 5, QUICK, folds=3)
 
 
-def test_the_snippets_of_the_readme_run(digits, monkeypatch):
+def readme_snippets() -> str:
     section = (ROOT / "README.md").read_text().partition("## Your own labels")[2].split("\n## ")[0]
-    snippets = re.findall(r"```python\n(.*?)```", section, flags=re.S)
-    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 6)
+    return "\n".join(re.findall(r"```python\n(.*?)```", section, flags=re.S))
+
+
+def notebook_snippet() -> str:
+    cells = nbformat.read(ROOT / "notebooks" / "06_model_the_noise.ipynb", as_version=4).cells
+    (snippet,) = re.findall(r"```python\n(.*?)```", cells[-1].source, flags=re.S)
+    return snippet
+
+
+@pytest.mark.parametrize("lines_of", [readme_snippets, notebook_snippet])
+def test_the_lines_to_copy_run(lines_of, digits, tmp_path, monkeypatch):
+    """From a folder and a table to the suspects and to a classifier, as they are printed."""
+    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 30)
     monkeypatch.setitem(MNIST_PROTOCOL, "lr", 0.1)
+    monkeypatch.chdir(tmp_path)
     images, true = digits[0][:400], digits[1][:400]
     T = noise.pairflip(10, 0.3)
-    names = {"images": images, "labels": noise.corrupt(true, T, seed=0)[0]}
-    for snippet in snippets:
-        exec(snippet, names)
-    assert names["T"].shape == (10, 10)
+    given, _ = noise.corrupt(true, T, seed=0)
+    files = [f"{i:03}.png" for i in range(400)]
+    (tmp_path / "photos").mkdir()
+    for name, image in zip(files, images, strict=True):
+        Image.fromarray(image[0]).save(tmp_path / "photos" / name)
+    pd.DataFrame({"file": files, "label": given}).to_csv("labels.csv", index=False)
+    names: dict = {}
+    exec(lines_of(), names)
     assert np.abs(names["T"] - T).mean() < 0.05
-    assert (names["model"].predict(images) == true).mean() > 0.8
-    assert list(names["suspects"]["index"][:3]) != [0, 1, 2]
+    assert (names["model"].predict(images) == true.astype(str)).mean() > 0.8
+    first = names["suspects"].head(40)
+    assert (given != true)[first["index"]].mean() > 0.8
+    assert first["file"].tolist() == [files[i] for i in first["index"]]
+
+
+def test_networks_that_learnt_nothing_are_told_of():
+    """What is no better than a constant answer has nothing to say; one that knows a bit has."""
+    labels = np.repeat([0, 1], [80, 20])
+    flat = np.full((100, 2), 0.5)
+    with pytest.warns(UserWarning, match="agree with 80 % .* most frequent .* 80 %: .* too little"):
+        own_data.ranking(labels, flat)
+    draw = np.random.default_rng(0).uniform(size=(100, 4))
+    with pytest.warns(UserWarning, match="learnt too little to judge; try a larger learning rate"):
+        own_data.ranking(np.arange(100) % 4, draw / draw.sum(axis=1, keepdims=True))
+    knows = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
+    assert len(own_data.ranking(labels, knows)) == 100  # a warning would be an error
 
 
 # --------------------------------------------------------------------------------- image folder
@@ -195,7 +227,7 @@ def folder(tmp_path, digits):
 
 
 def test_a_folder_and_a_table_are_read_in_the_tables_order(folder, digits):
-    images, labels, files = own_data.load(*folder)
+    images, labels, files = own_data.load(*map(str, folder))
     assert np.array_equal(images, digits[0][:60])
     assert labels[0] == f"digit {digits[2][0] % 2}"
     assert files[:2] == ["00.png", "01.png"]
@@ -219,6 +251,15 @@ def test_one_coloured_image_makes_all_of_them_three_channels(folder):
     assert images.shape == (60, 3, 8, 8)
     assert np.array_equal(images[5, 0], images[5, 2])
     assert (images[3] == 7).all()
+
+
+def test_a_photo_taken_sideways_is_turned_upright(folder):
+    upright = np.zeros((8, 8), np.uint8)
+    upright[0] = 200
+    sideways, tag = Image.fromarray(np.rot90(upright)), Image.Exif()
+    tag[0x0112] = 6  # to be turned a quarter to the right
+    sideways.save(folder[0] / "03.png", exif=tag)
+    assert np.array_equal(own_data.load(*folder)[0][3, 0], upright)
 
 
 def test_what_is_transparent_shows_white(folder):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from labelnoise.configuration import build_loss, check_integer, checked_protocol
 from labelnoise.experiments import MNIST_PROTOCOL, setting_of
-from labelnoise.losses import DMI
+from labelnoise.losses import CORRECTIONS, DMI
 from labelnoise.machine import session
 from labelnoise.models import FOR_TEXT, MODELS
 from labelnoise.task import Task
@@ -173,6 +173,9 @@ def loss_module(loss: str | Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
     ``DMI``. ``ValueError`` for a name that is unknown, and for what cannot be called."""
     if loss == "DMI":
         return DMI()
+    if isinstance(loss, str) and loss in CORRECTIONS:
+        raise ValueError(f"loss={loss!r} depends on what you know of the noise; give an instance, "
+                         "such as losses.Mixture(0.3) or losses.Forward(T)")  # fmt: skip
     if isinstance(loss, str):
         return build_loss("mnist", setting_of(loss))
     if isinstance(loss, type):

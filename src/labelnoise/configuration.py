@@ -193,7 +193,7 @@ def loss_label(loss: dict) -> str:
         return f"CLL({settings['form']}, sigma {settings['sigma']:g}{scaled})"
     usual = published("mnist", name)["parameters"] if name in losses.PUBLISHED["mnist"] else {}
     usual = losses.build(name).settings() if name == "DMI" else usual
-    differs = [f"{k} {v:g}" if is_number(v) else f"{k} {v}"
+    differs = [f"{k} {v:.3g}" if is_number(v) else f"{k} {v}"
                for k, v in settings.items() if k not in usual or v != usual[k]]  # fmt: skip
     return name + (f"({', '.join(differs)})" if differs else "")
 

@@ -3,8 +3,8 @@
     python -m labelnoise.own_data photos/ labels.csv --out suspects.csv
 
 ``photos/`` holds the images, all of one size, in any format of 8 bits that Pillow reads;
-``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python:
-``suspects(images, labels)``, or its two halves, ``out_of_sample`` and ``ranking``.
+``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python: ``load``, and
+``suspects(images, labels)`` or its two halves, ``out_of_sample`` and ``ranking``.
 
 Each image is judged by a network that never saw it (``folds`` trainings), so that a memorised wrong
 label cannot vouch for itself.
@@ -15,6 +15,7 @@ import csv
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from labelnoise.experiments import MNIST_PROTOCOL
 # --------------------------------------------------------------------- a folder and a table
 
 
-def load(folder: Path, table: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def load(folder: str | Path, table: str | Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Images uint8 ``[N, C, H, W]`` (C = 1 if all are grey, else 3), labels ``[N]`` as text, and
     their file names as the table has them, in its order.
 
@@ -42,6 +43,7 @@ def load(folder: Path, table: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     ``picture`` refuses, for files that are in only one of folder and table (hidden files and
     ``.csv`` in the folder may be), and for images of different sizes.
     """
+    folder, table = Path(folder), Path(table)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name the one that holds the images")
     files, labels = rows(table)
@@ -106,9 +108,10 @@ def hidden(name: str) -> bool:
 
 
 def picture(path: Path) -> np.ndarray:
-    """uint8 ``[C, H, W]``, C = 1 if it is grey, else 3; what is transparent shows white below it.
-    ``ValueError`` names a file that is damaged, no image, or of more than 8 bits a channel."""
-    from PIL import Image
+    """uint8 ``[C, H, W]``, C = 1 if it is grey, else 3; what is transparent shows white below it,
+    and what a camera held sideways is turned as its tag says. ``ValueError`` names a file that is
+    damaged, no image, or of more than 8 bits a channel."""
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
@@ -116,6 +119,7 @@ def picture(path: Path) -> np.ndarray:
                 raise ValueError(f"{path} has more than 8 bits a channel (Pillow's mode "
                                  f"{image.mode}): scale it to 0..255 and convert to 8 bit"
                                  )  # fmt: skip
+            image = ImageOps.exif_transpose(image)
             grey = image.mode in ("1", "L", "LA", "La")
             if image.has_transparency_data:
                 image = image.convert("RGBA")
@@ -200,6 +204,9 @@ def ranking(
     ``suggestion_probability``, and ``suspect``: whether cleanlab's filter ``prune_by_noise_rate``
     counts the label among the wrong ones.
 
+    Warns (``UserWarning``) if the networks agree with no more of the labels than always naming the
+    most frequent one would: such networks have learnt nothing, and their list says nothing.
+
     Raises ``ValueError`` for labels, probabilities or files that do not belong together, and
     ``ModuleNotFoundError`` without cleanlab.
     """
@@ -207,6 +214,15 @@ def ranking(
     classes, given = encoded("labels", labels, len(p))
     check_files(files, len(p))
     flagged = confident.suspects(given, p, "prune_by_noise_rate")
+    agreed, constant = (p.argmax(axis=1) == given).mean(), np.bincount(given).max() / len(p)
+    if agreed <= constant + 2 * np.sqrt(constant * (1 - constant) / len(p)):  # two standard errors
+        warnings.warn(
+            f"the networks agree with {100 * agreed:.0f} % of the labels, and always naming the "
+            f"most frequent one would with {100 * constant:.0f} %: they have learnt too little to "
+            "judge; try a larger learning rate (ten times, for some thousand images), more epochs, "
+            "or another network",
+            stacklevel=2,
+        )
     order = confident.ranked(given, p)
     every = np.arange(len(p))
     table = pd.DataFrame(

@@ -135,7 +135,9 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
             ax.plot(best, row, "o", ms=8, mfc="none", mec=tone, mew=1.2)
             if label == "CE":
                 ax.axvline(s.mean, color="0.4", ls="--", lw=1)
-        ax.set(title=name, xlabel="clean test accuracy (%)")
+        low, high = ax.get_xlim()  # of three seeds an interval can leave what is possible
+        ax.set(title=name, xlabel="clean test accuracy (%)",
+               xlim=(max(low, 0), min(high, 100.5)))  # fmt: skip
         ax.grid(axis="y", alpha=0.35)
     axes[0].set_yticks(range(len(order)), order, fontsize="small")
     axes[0].set_ylim(len(order) - 0.4, -0.6)
@@ -188,25 +190,19 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
 
 
-def seed_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """The last epoch of every seed by itself, in percent: a row an answer, a column a noise and a
-    seed."""
-    cells: dict[tuple, dict] = {}
-    for name, group in by_noise(outcomes).items():
-        for o in group:
-            cells.setdefault((name, f"seed {o.run.seed}"), {})[o.run.label] = number(o.last)
-    return pd.DataFrame(cells).fillna(MISSING).rename_axis("answer")
-
-
 def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Forward correction with estimated matrices at several rates, in percent: the error of T, and
-    the last epoch, by noise and estimator, mean ± sd over seeds."""
+    the last epoch of the first training (the mean of its folds) and of the second, by noise and
+    estimator, mean ± sd over seeds."""
     rows: dict[tuple, dict] = {}
     for label, group in by_label(outcomes).items():
         for noise_of in {(o.run.noise["kind"], o.run.noise["rate"]) for o in group}:
             mine = [o for o in group if (o.run.noise["kind"], o.run.noise["rate"]) == noise_of]
             rows.setdefault(noise_of, {})[label, "error of T"] = spread(
                 [100 * estimation_error(o) for o in mine]
+            )
+            rows[noise_of][label, "first training"] = spread(
+                [o.record["result"]["first"]["last"] for o in mine]
             )
             rows[noise_of][label, "last epoch"] = spread([o.last for o in mine])
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
@@ -270,18 +266,15 @@ def estimation_error(outcome: Outcome) -> float:
 
 def first_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Both stages of the answers that train more than once: last epoch of the first training (the
-    mean of its folds) and of the second, percent."""
-    rows = [
-        {
-            "answer": o.run.label,
-            "noise": name,
-            "seed": o.run.seed,
-            "first training": number(o.record["result"]["first"]["last"]),
-            "second training": number(o.last),
+    mean of its folds) and of the second, percent, mean ± sd over seeds."""
+    rows = {
+        (name, label): {
+            "first training": spread([o.record["result"]["first"]["last"] for o in each]),
+            "second training": spread([o.last for o in each]),
         }
         for name, group in by_noise(outcomes).items()
-        for o in group
-        if "first" in o.record["result"]
-    ]
-    columns = ["answer", "noise", "seed", "first training", "second training"]
-    return pd.DataFrame(rows, columns=columns).set_index(["answer", "noise", "seed"])
+        for label, each in by_label(group).items()
+        if "first" in each[0].record["result"]
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(["noise", "answer"]) if rows else table

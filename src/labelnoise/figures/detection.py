@@ -8,6 +8,7 @@ seed has them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -207,10 +208,10 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
     folds), and of the second stage, which trains on what was kept."""
     found = {o.run.key: o for o in outcomes}
     rows = {}
-    for run in runs:
-        if not (run.method and run.method["name"] == "pruned"):
+    pruned_runs = [run for run in runs if run.method and run.method["name"] == "pruned"]
+    for noise, run in product(NOISES, pruned_runs):
+        if not NOISES[noise](run.noise):
             continue
-        noise = next(name for name, is_of in NOISES.items() if is_of(run.noise))
         result = found[run.key].record["result"] if run.key in found else None
         whole = found.get(replace(run, method=None).key)
         pruned = result["pruned"] if result else {}

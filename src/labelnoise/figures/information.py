@@ -281,7 +281,9 @@ def grid_figure(
         rates = [100 * n["rate"] for n in here]
         ax.set_xticks(rates, [f"{r:g}" for r in rates])
         ax.set(xlabel="r (%)", title=PATTERNS[pattern], xlim=(min(rates) - 6, max(rates) + 6))
-    axes[0][0].set(ylabel="clean test accuracy, last epoch (%)", ylim=(-3, 103))
+    low, high = axes[0][0].get_ylim()  # of three seeds an interval can leave what is possible
+    axes[0][0].set(ylabel="clean test accuracy, last epoch (%)",
+                   ylim=(max(low, -3), min(high, 103)))  # fmt: skip
     marks = [plt.Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ls=DASHES[k],
                         label=label) for k, (name, label) in enumerate(named.items())]  # fmt: skip
     if constant is not None:

@@ -30,7 +30,9 @@ class Mixture(Loss):
     rate = 1/3. It is ``Forward(noise.symmetric(K, rate, keep_true=True))``; see
     ``theory.thirty_percent``.
 
-    Raises ``ValueError`` for a rate outside [0, 1): at 1 no label says anything.
+    Raises ``ValueError`` for a rate outside [0, 1): at 1 no label says anything. Of labels that are
+    *wrong* that is (K-1)/K, the most that leaves the true class in the lead
+    (``theory.thirty_percent.redrawn_rate`` turns the one into the other).
     """
 
     def __init__(self, rate: float, reduction: str = "mean"):

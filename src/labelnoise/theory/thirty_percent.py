@@ -28,8 +28,9 @@ from torch import Tensor
 
 from labelnoise import noise
 from labelnoise.losses import CE, Backward, Forward, LabelSmoothing, Loss, Mixture
+from labelnoise.losses.base import is_number
 from labelnoise.seeds import generator
-from labelnoise.theory.gradients import Check, by_autograd, by_finite_differences, through_softmax
+from labelnoise.theory.gradients import by_autograd, by_finite_differences, through_softmax
 
 RATE = 0.3
 
@@ -39,6 +40,15 @@ class Line(NamedTuple):
 
     line: str
     holds: bool
+
+
+class Check(NamedTuple):
+    """Largest absolute differences over random samples; see ``check``."""
+
+    value: float
+    dl_dy: float
+    dl_dz: float
+    finite: float
 
 
 class Match(NamedTuple):
@@ -72,16 +82,25 @@ def dl_dz(y: ArrayLike, t: ArrayLike, rate: float = RATE) -> np.ndarray:
 
 
 def check(num_classes: int = 10, rate: float = RATE, samples: int = 200, seed: int = 0) -> Check:
-    """The closed form against the code that trains networks: largest absolute differences of the
-    value, and of dl/dz to autograd and to central differences, over random logits in float64."""
+    """The closed forms against torch, over random logits in float64, largest absolute differences.
+
+    - ``dl_dy``: to autograd of the post's l, y taken for free variables, as its first line has it
+      (as a share of the slope where that is above 1, since it grows like 1/y);
+    - ``value`` of that l to ``losses.Mixture``, the code that trains networks;
+    - ``dl_dz``: to autograd of ``losses.Mixture``;
+    - ``finite``: the same to its central differences.
+    """
     z, labels = _drawn(num_classes, samples, seed)
-    y, t = torch.softmax(z, dim=1).numpy(), np.eye(num_classes)[labels.numpy()]
-    loss = Mixture(rate)
-    cost = -np.log(rate / num_classes + (1 - rate) * (t * y).sum(axis=1))
+    y = torch.softmax(z, dim=1).requires_grad_()
+    t = torch.nn.functional.one_hot(labels, num_classes).to(y)
+    cost = -(t * torch.log(rate / num_classes + (1 - rate) * y)).sum(dim=1)
+    by_y = torch.autograd.grad(cost.sum(), y)[0].numpy()
+    y, t, loss = y.detach().numpy(), t.numpy(), Mixture(rate)
     closed = dl_dz(y, t, rate)
     return Check(
-        value=np.abs(cost - loss.per_sample(z, labels).numpy()).max(),
-        autograd=np.abs(closed - by_autograd(loss, z, labels)).max(),
+        value=np.abs((cost - loss.per_sample(z, labels)).detach().numpy()).max(),
+        dl_dy=(np.abs(dl_dy(y, t, rate) - by_y) / np.abs(by_y).clip(1)).max(),
+        dl_dz=np.abs(closed - by_autograd(loss, z, labels)).max(),
         finite=np.abs(closed - by_finite_differences(loss, z, labels)).max(),
     )
 
@@ -93,13 +112,14 @@ def redrawn_rate(wrong: float, num_classes: int) -> float:
     """The c at which a share ``wrong`` of the labels is wrong: c = wrong N/(N-1), since a label
     drawn anew may be right again. So Forward(symmetric(N, wrong)) is Mixture(c).
 
-    ``ValueError`` at and above wrong = (N-1)/N, where the true class is no longer the most frequent
-    label and T is no mixture.
+    ``ValueError`` outside 0 <= wrong < (N-1)/N: from there on the true class is no longer the most
+    frequent label, and T is no mixture.
     """
-    N = len(noise.symmetric(num_classes, wrong))
-    if wrong * N >= N - 1:
-        raise ValueError(f"wrong={wrong!r} must be below (N-1)/N = {1 - 1 / N:g}: from there on "
-                         "the true class does not lead, and no mixture has this noise")  # fmt: skip
+    N = len(noise.symmetric(num_classes, 0.0))
+    if not is_number(wrong) or not 0 <= wrong * N < N - 1:
+        raise ValueError(f"wrong={wrong!r} must be at least 0 and below (N-1)/N = {1 - 1 / N:g}: "
+                         "from there on the true class does not lead, and no mixture has this "
+                         "noise; give the share of labels that are wrong, e.g. 0.3")  # fmt: skip
     return wrong * N / (N - 1)
 
 
