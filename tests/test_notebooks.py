@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 
-from labelnoise import experiments, report
+from labelnoise import data, experiments, report
 from labelnoise.configuration import Run
 from labelnoise.experiments import profile_runs
+from labelnoise.figures.detection import evidence
 from labelnoise.ledger import ROOT
 from labelnoise.sweep import sweep
 
@@ -79,6 +81,14 @@ def test_readme_shows_the_headline_table_of_the_records():
 def test_readme_states_scaled_cross_entropy_as_recorded():
     scaled = sweep(experiments.size_or_shape()[:1], "replay")[0]
     assert f"ends at {scaled.last:.1f} %" in (ROOT / "README.md").read_text()
+
+
+def test_readme_states_what_float16_would_lose_of_the_probabilities():
+    committed = sweep(experiments.detectors(seeds=[0]), "replay")
+    says = evidence(committed, *data.load("mnist"))["NCE+RCE"]
+    p_y = says.p[np.arange(len(says.p)), says.given]
+    lost = 100 * (p_y.astype(np.float16) == 0).mean()
+    assert f"{lost:.0f} % of all p_y would be 0 in float16" in (ROOT / "README.md").read_text()
 
 
 def nbval(path, out) -> subprocess.CompletedProcess:
