@@ -84,7 +84,7 @@ def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch, judge):
             seen.append(n)
 
     monkeypatch.setattr(own_data, "tqdm", Bar)
-    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 30)
+    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 2)
     epochs = 8 if judge else 2
     own_data.out_of_sample(digits[0][:100], digits[1][:100] % 2, judge, folds=3)
     assert seen == [3 * epochs] + [1] * 3 * epochs
