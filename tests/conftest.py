@@ -10,9 +10,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from labelnoise import data, noise
 from labelnoise.ledger import Ledger
+
+# How fast hypothesis can draw says how busy the machine is, not whether a loss is right.
+settings.register_profile("untimed", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config):

@@ -324,7 +324,7 @@ def test_losses_do_not_care_about_the_order_of_the_classes(problem, random):
 
 
 @many
-@given(problems(tuple(set(DRAWN) - {"CE+LogitClip"})), st.floats(-100, 100))
+@given(problems(tuple(sorted(set(DRAWN) - {"CE+LogitClip"}))), st.floats(-100, 100))
 def test_losses_do_not_see_a_shift_of_all_logits(problem, shift):
     name, parameters, logits, targets = problem
     loss = of(name, **parameters)
