@@ -12,7 +12,7 @@ import re
 import sys
 from types import ModuleType
 
-from torch.library import Library
+from torch import library
 
 _BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 SCHEMAS = {"nms": _BOXES, "qnms": _BOXES}
@@ -21,7 +21,7 @@ SCHEMAS = {"nms": _BOXES, "qnms": _BOXES}
 DECLARED: list[str] = []
 """The operators that were missing and have been declared in this process; usually empty."""
 
-_LIBRARIES: list[Library] = []
+_LIBRARIES: list[library.Library] = []
 """Kept alive, since a schema lasts only as long as the library object that defined it."""
 
 
@@ -43,9 +43,9 @@ def import_torchvision() -> ModuleType:
 
 
 def _declare(operator: str) -> None:
-    library = Library("torchvision", "FRAGMENT")
-    library.define(operator + SCHEMAS[operator])
-    _LIBRARIES.append(library)
+    fragment = library.Library("torchvision", "FRAGMENT")
+    fragment.define(operator + SCHEMAS[operator])
+    _LIBRARIES.append(fragment)
     DECLARED.append(operator)
 
 
