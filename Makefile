@@ -72,7 +72,7 @@ reproduce: env $(if $(filter ray,$(EXECUTOR)),$(RAY)) ## the main job: data, tra
 test: env ## every test, and every notebook against its committed outputs
 	@$(if $(RAY),$(MAKE) -s $(RAY) || echo "Without Ray the tests of the cluster are skipped.")
 	$(PY) -m labelnoise.data mnist
-	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+	$(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
 audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))

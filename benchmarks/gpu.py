@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import torch
 
-from labelnoise import data, experiments
+from labelnoise import data, protocols
 from labelnoise.configuration import Run
 from labelnoise.machine import device_name, exact_arithmetic, precision
 from labelnoise.task import Task
 from labelnoise.train import State, evaluate, train_epoch
 from side_by_side import CNN, main, say, seconds
 
-CIFAR = replace(CNN, dataset="cifar10", model="cnn8", protocol=experiments.CIFAR10_PROTOCOL)
+CIFAR = replace(CNN, dataset="cifar10", model="cnn8", protocol=protocols.CIFAR10_PROTOCOL)
 
 
 def measure(

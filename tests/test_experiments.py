@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import configuration, data, dmi_grids, experiments, losses, noise
+from labelnoise import configuration, data, dmi_grids, experiments, losses, noise, thirty_grids
 from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import (
     ANL_PROTOCOL,
-    CIFAR10_PROTOCOL,
-    CIFAR100_PROTOCOL,
     GRIDS,
     MNIST_PROTOCOL,
     PROFILES,
@@ -25,6 +23,8 @@ from labelnoise.experiments import (
     noisy,
     profile_runs,
 )
+from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
+from labelnoise.thirty_grids import THIRTY
 
 # The headline, as DESIGN 7 and the ALFs protocol have it. Committed records lie under its keys.
 HEADLINE = {
@@ -544,7 +544,7 @@ def test_every_matrix_that_an_answer_to_30_percent_is_told_is_that_of_its_noise(
 
 
 def test_one_smoothing_of_the_30_percent_is_backward_correction_of_the_questions_noise():
-    answers = [r for r in experiments.thirty_percent() if r.noise == experiments.THIRTY[0]]
+    answers = [r for r in experiments.thirty_percent() if r.noise == THIRTY[0]]
     (backward, *_) = [r for r in answers if r.loss["name"] == "Backward"]
     negative = [r for r in answers if r.loss["parameters"].get("epsilon", 0) < 0]
     assert len(negative) == 3
@@ -581,6 +581,7 @@ def test_the_comparison_with_l_dmi_is_one_protocol():
         assert len({tuple(rest) for rest in by_loss.values()}) == 1
         assert len(by_loss["DMI, warm start"]) == settings
     assert experiments.CLL in dmi_grids.compared(noisy("dmi", 0.2))
+    assert thirty_grids.CLL == experiments.CLL
     assert not any("dmi" in r.noise["kind"] for r in profile_runs("cpu-full"))
 
 

@@ -98,6 +98,15 @@ def test_no_axis_runs_past_100_percent():
     assert all(ax.get_xlim()[1] <= 100.5 for ax in figure.axes)
 
 
+def test_the_legend_explains_the_colours_that_are_there_and_no_others():
+    outcomes = made({})
+    for some, absent in [(outcomes, set()), ([o for o in outcomes if o.run.label == "CE"],
+                         set(answers.KINDS) - {"the loss"})]:  # fmt: skip
+        named = {text.get_text() for text in answers.answers(some).legends[0].get_texts()}
+        of_kinds = {f"changes {kind}" for kind in answers.KINDS}
+        assert of_kinds - named == {f"changes {kind}" for kind in absent}
+
+
 def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
     outcomes = made({"GCE": [1.0, 2.0, 3.0]})
     for k, group in enumerate(answers.by_noise(outcomes).values()):
@@ -215,10 +224,13 @@ def test_diverged_runs_are_counted_and_stop_no_table_or_picture(lost):
 
 def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     half = ((1 - 0.5) * np.eye(10) + 0.5 * np.ones((10, 10)) / 10).tolist()
-    runs = [r for r in experiments.estimated_matrices() if r.estimates["estimated"] == "anchors"]
-    found = [outcome(r, 90.0, T=half, first={"last": 80.0}) for r in runs[:2]]
-    table = answers.corrected_table(found)
-    (label,) = {label for label, _ in table.columns}
+    label, told = "Forward(T from anchors)", "Forward(true T)"
+    runs = experiments.estimated_matrices()
+    found = [outcome(r, 90.0, T=half, first={"last": 80.0}) for r in runs if r.label == label][:2]
+    truth = [outcome(r, 95.0) for r in runs if r.label == told][:2]
+    table = answers.corrected_table([*found, *truth])
+    assert [column for name, column in table.columns if name == told] == ["last epoch"]
+    assert table[told, "last epoch"].tolist() == ["95.00", "95.00"]
     errors = [answers.estimation_error(o) for o in found]
     assert list(table.index) == [("symmetric", 0.1), ("symmetric", 0.5)]
     assert table[label, "error of T"].tolist() == [f"{100 * e:.2f}" for e in errors]

@@ -170,7 +170,7 @@ def class_sum(loss: Loss, K: int) -> torch.Tensor:
         (Sum(NCE(), MAE(), 10.0, 0.5), lambda K: 10 + (K - 1)),
         (Sum(NCE(), NNCE()), lambda K: K),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Loss) else "total",
 )
 def test_the_sum_over_all_labels_is_a_constant(loss, total, K):
     close(class_sum(loss, K), torch.full((12,), float(total(K)), dtype=torch.float64))

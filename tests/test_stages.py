@@ -32,6 +32,10 @@ ANCHORS = {"name": "Forward", "parameters": {"T": {"estimated": "anchors"}}}
 JOINT = {"name": "Forward", "parameters": {"T": {"estimated": "confident_joint", "folds": 3}}}
 
 
+def joint_of(judge: object) -> dict:
+    return {"name": "Forward", "parameters": {"T": {**JOINT["parameters"]["T"], "judge": judge}}}
+
+
 def run(loss: dict = CE, **changes) -> Run:
     setting = {"protocol": {**MNIST_PROTOCOL, "epochs": 4, "lr": 0.05}, **changes}
     return Run("digits", NOISE, loss, "mlp", **setting)
@@ -83,6 +87,7 @@ def test_every_epoch_of_every_training_is_counted(name):
         (run({"name": "Forward", "parameters": {"T": noisy("symmetric", 0.2)}}),
          "Forward(T symmetric 0.2)"),
         (VARIANTS["anchors"], "Forward(T from anchors)"),
+        (run(joint_of({"name": "GCE"})), "Forward(T from confident joint of GCE)"),
         (VARIANTS["pruned"], "CE, pruned (filter prune_by_noise_rate)"),
         (VARIANTS["cross-validation"], "CE, cross validation (folds 3)"),
     ],
@@ -104,6 +109,11 @@ def test_labels_tell_what_was_done(made, label):
         ({"loss": {"name": "Forward", "parameters": {"T": [[1.0]]}}}, "takes one parameter, T"),
         ({"loss": {"name": "Forward", "parameters": {"T": {"estimated": "guess"}}}},
          "estimate of T 'guess' is unknown; known: anchors, confident_joint"),
+        ({"loss": {"name": "Forward", "parameters": {"T": {"estimated": "anchors", "folds": 3}}}},
+         "T estimated from anchors has no option .'folds'."),
+        ({"loss": joint_of("GCE")}, "judge='GCE' must be {'name'"),
+        ({"loss": joint_of({"name": "DMI"})}, "judge=DMI needs a matrix or a warm start"),
+        ({"loss": joint_of(ANCHORS)}, "judge=Forward needs a matrix or a warm start"),
         ({"loss": {"name": "Forward", "parameters": {"T": noisy("instance", 0.3)}}}, "no matrix"),
         ({"loss": {"name": "Forward", "parameters": {"T": noisy("dmi", 0.3)}}}, "2 classes"),
         ({"loss": {"name": "Backward", "parameters": {"T": noisy("symmetric", 0.9)}}}, "singular"),
@@ -207,6 +217,16 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
     p = records["cross-validation"]["arrays"]["probabilities"]
     T = estimate.from_confident_joint(task.given.numpy(), p)
     assert records["confident joint"]["result"]["T"] == T.tolist()
+
+
+def test_the_matrix_is_counted_by_networks_of_the_judge():
+    judge = loss_setting("GCE", q=0.5)
+    p = stages.train(run(judge, method=method("cross_validation", folds=3)), device="cpu")
+    result = stages.train(run(joint_of(judge)), device="cpu")["result"]
+    given = Task.of(run(), CPU).given.numpy()
+    T = estimate.from_confident_joint(given, p["arrays"]["probabilities"])
+    assert result["T"] == T.tolist()
+    assert result["first"]["last"] == p["result"]["last"]
 
 
 @pytest.mark.parametrize("filter_by", ["prune_by_noise_rate", "confident_learning"])

@@ -10,7 +10,8 @@ from torch import nn
 from labelnoise import data, models, noise, text, train
 from labelnoise.augment import NAMES, Augmentation
 from labelnoise.dmi_grids import MR_PROTOCOL
-from labelnoise.experiments import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL, Run, noisy
+from labelnoise.experiments import Run, noisy
+from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task
 from labelnoise.train import State

@@ -19,11 +19,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from labelnoise.configuration import build_loss, check_integer, checked_protocol
-from labelnoise.experiments import MNIST_PROTOCOL, setting_of
+from labelnoise.configuration import build_loss
+from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
 from labelnoise.machine import session
 from labelnoise.models import FOR_TEXT, MODELS
+from labelnoise.protocols import MNIST_PROTOCOL, check_integer, checked_protocol
 from labelnoise.task import Task
 from labelnoise.train import State, logits, train_epoch
 
@@ -39,7 +40,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
       ``losses.Mixture(0.3)`` for example. CLL pulls less on an untrained network than the default,
       GCE, and wants a larger ``lr``.
     - ``model``: ``mlp``, ``cnn2``, ``cnn4``, ``cnn8`` or ``resnet34``.
-    - ``protocol``: as ``experiments.MNIST_PROTOCOL``, the default.
+    - ``protocol``: as ``protocols.MNIST_PROTOCOL``, the default.
     - ``seed``: of initialisation, order and augmentation; an integer of at least 0.
     - ``device``: ``cpu`` or ``cuda``; default CUDA where there is one.
     - ``threads``: CPU threads. They decide the order of float sums: with the same number of them

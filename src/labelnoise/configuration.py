@@ -6,16 +6,15 @@ checked when a ``Run`` is made, so that a mistake is an error before any trainin
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from labelnoise import augment, data, losses, models, noise, text
-from labelnoise.losses.base import is_number, positive
+from labelnoise import data, losses, models, noise, text
+from labelnoise.losses.base import is_number
+from labelnoise.protocols import check_integer, checked_protocol, one_of
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
 HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
 PROBES = ("gradient",)
-PROTOCOL_KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
 WITH_MATRIX = ("Forward", "Backward")  # losses that a transition matrix makes
 ESTIMATES = ("anchors", "confident_joint")
 FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # of cleanlab
@@ -24,7 +23,6 @@ METHODS = {
     "pruned": {"folds": 5, "filter": FILTERS[0]},
     "warm_start": {"protocol": {}},  # which has no default
 }
-REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Run:
     - ``loss``: ``{"name": ..., "parameters": {...}}``; missing parameters take their defaults, so
       that spelling a default out does not make another run.
     - ``model``: a name of ``models.MODELS``.
-    - ``protocol``: as ``experiments.MNIST_PROTOCOL``. ``momentum`` goes with the optimizer
+    - ``protocol``: as ``protocols.MNIST_PROTOCOL``. ``momentum`` goes with the optimizer
       ``sgd``, not with ``adam``. At will, and absent where there is none of it: ``clip_norm``;
       ``l1``, a penalty l1 * sum |w|; ``augment``, some of ``augment.NAMES``, for images.
     - ``seed``: names every random stream, the flips included.
@@ -62,10 +60,10 @@ class Run:
 
     def __post_init__(self):
         images = [d for d, i in data.INFO.items() if i.shape]
-        _known("dataset", self.dataset, [*images, *text.DATASETS])
-        _known("model", self.model, models.MODELS)
+        one_of("dataset", self.dataset, [*images, *text.DATASETS])
+        one_of("model", self.model, models.MODELS)
         for name in self.probe:
-            _known("probe", name, PROBES)
+            one_of("probe", name, PROBES)
         check_integer("seed", self.seed, 0)
         if self.subset is not None:
             check_integer("subset", self.subset, 2)
@@ -185,7 +183,8 @@ def loss_label(loss: dict) -> str:
     if name in WITH_MATRIX:
         T = settings["T"]
         if "estimated" in T:
-            return f"{name}(T from {T['estimated'].replace('_', ' ')})"
+            judge = f" of {loss_label(T['judge'])}" if "judge" in T else ""
+            return f"{name}(T from {T['estimated'].replace('_', ' ')}{judge})"
         kept = ", true label kept" if T.get("keep_true") else ""
         return f"{name}(T {T['kind']} {T.get('rate', 0):g}{kept})"
     if name == "CLL":
@@ -211,7 +210,7 @@ def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
         "dmi": {"pattern": "independent"},
         "human": {"set": "worse_label"},
     }
-    _known("noise kind", kind, NOISE_KINDS)
+    one_of("noise kind", kind, NOISE_KINDS)
     if unknown := set(options) - set(defaults.get(kind, {})):
         raise ValueError(
             f"{kind} noise has no option {sorted(unknown)}; it has {sorted(defaults.get(kind, {}))}"
@@ -248,7 +247,7 @@ def _checked_noise(dataset: str, setting: dict) -> dict:
             "with experiments.noisy(kind, rate, ...)"
         )
     if setting["kind"] == "human":
-        _known("human label set", setting["set"], HUMAN_SETS)
+        one_of("human label set", setting["set"], HUMAN_SETS)
     cifar10_only = setting["kind"] == "human" or setting.get("pattern") == "cifar10-dependent"
     if cifar10_only and dataset != "cifar10":
         what = "human labels (CIFAR-10N) exist" if "set" in setting else "this pattern is"
@@ -270,7 +269,7 @@ def method(name: str, **options: object) -> dict:
       then the run's loss with the run's protocol and a fresh optimiser, from the weights of the
       epoch with the best accuracy on the noisy validation set (the first of equals).
     """
-    _known("method", name, METHODS)
+    one_of("method", name, METHODS)
     if unknown := set(options) - set(METHODS[name]):
         raise ValueError(
             f"method {name} has no option {sorted(unknown)}; it has {sorted(METHODS[name])}"
@@ -281,7 +280,7 @@ def method(name: str, **options: object) -> dict:
     if "folds" in made:
         check_integer("folds", made["folds"], 2)
     if "filter" in made:
-        _known("filter", made["filter"], FILTERS)
+        one_of("filter", made["filter"], FILTERS)
     return made
 
 
@@ -294,9 +293,7 @@ def build_loss(dataset: str, loss: dict) -> losses.Loss:
 
 
 def _checked_loss(dataset: str, loss: dict) -> dict:
-    if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
-        raise ValueError(f"loss={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
-    checked = loss_setting(loss["name"], **loss.get("parameters", {}))
+    checked = _spelled_out("loss", loss)
     T = checked["parameters"].get("T")
     if T and "estimated" not in T:
         if T["kind"] in ("instance", "human"):
@@ -308,68 +305,29 @@ def _checked_loss(dataset: str, loss: dict) -> dict:
     return checked
 
 
-def checked_protocol(protocol: dict) -> dict:
-    """The protocol with its numbers as floats, or ``ValueError``."""
-    if not isinstance(protocol, dict):
-        raise ValueError(f"protocol={protocol!r} must be a dict like experiments.MNIST_PROTOCOL")
-    needed = set(PROTOCOL_KEYS)
-    if protocol.get("optimizer") == "adam":
-        needed -= {"momentum"}
-    if set(protocol) - {"clip_norm", "l1", "augment"} != needed:
-        raise ValueError(
-            f"protocol must have exactly the keys {sorted(needed)}, and at will clip_norm, l1, "
-            f"augment, got {sorted(protocol)}"
-        )
-    _known("optimizer", protocol["optimizer"], ("sgd", "adam"))
-    _known("schedule", protocol["schedule"], ("cosine", "constant"))
-    check_integer("epochs", protocol["epochs"], 1)
-    check_integer("batch", protocol["batch"], 2)
-    reals = [name for name in REALS if name in protocol]
-    for name in reals:
-        if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
-            positive(name, protocol[name])
-        elif not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
-            raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
-    checked = {**protocol, **{name: float(protocol[name]) for name in reals}}
-    if "augment" in protocol:
-        checked["augment"] = _checked_augment(protocol["augment"])
-    return checked
+def _spelled_out(what: str, loss: dict) -> dict:
+    if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
+        raise ValueError(f"{what}={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
+    return loss_setting(loss["name"], **loss.get("parameters", {}))
 
 
-def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
-    """The names in the order in which they act."""
-    if not isinstance(names, list | tuple) or not names:
-        raise ValueError(f"augment={names!r} must list some of {', '.join(augment.NAMES)}; "
-                         "leave it out where there is none")  # fmt: skip
-    for name in names:
-        _known("augment", name, augment.NAMES)
-    if len(set(names)) < len(names):
-        raise ValueError(f"augment={names!r} names one twice")
-    return tuple(name for name in augment.NAMES if name in names)
-
-
-def _checked_T(estimated: str | None = None, folds: int | None = None, **setting) -> dict:
+def _checked_T(estimated: str | None = None, **options) -> dict:
     if estimated is None:
-        return noisy(**setting)
-    _known("estimate of T", estimated, ESTIMATES)
-    if setting or (estimated == "anchors" and folds is not None):
-        raise ValueError(f"an estimated T has no option {sorted(setting) or 'folds'}")
-    if estimated == "anchors":
+        return noisy(**options)
+    one_of("estimate of T", estimated, ESTIMATES)
+    has = ("folds", "judge") if estimated == "confident_joint" else ()
+    if unknown := sorted(set(options) - set(has)):
+        raise ValueError(f"T estimated from {estimated} has no option {unknown}; it has {has}")
+    if not has:
         return {"estimated": estimated}
-    folds = 5 if folds is None else folds
-    check_integer("folds", folds, 2)
-    return {"estimated": estimated, "folds": folds}
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """``ValueError`` for what is no int of at least ``least``; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
-
-
-def _known(what: str, value: object, known) -> None:
-    if value not in known:
-        raise ValueError(f"{what} {value!r} is unknown; known: {', '.join(map(str, known))}")
+    made = {"folds": 5, **options}
+    check_integer("folds", made["folds"], 2)
+    if "judge" in made:
+        made["judge"] = _spelled_out("judge", made["judge"])
+        if made["judge"]["name"] in (*WITH_MATRIX, "DMI"):
+            raise ValueError(f"judge={made['judge']['name']} needs a matrix or a warm start, and "
+                             "has none before T is estimated; take a loss such as GCE")  # fmt: skip
+    return {"estimated": estimated, **made}
 
 
 def loss_setting(name: str, **parameters: object) -> dict:
@@ -377,7 +335,7 @@ def loss_setting(name: str, **parameters: object) -> dict:
 
     The ``T`` of ``Forward`` and ``Backward`` is a noise setting, whose matrix is assumed, or
     ``{"estimated": "anchors"}`` or ``{"estimated": "confident_joint", "folds": 5}``: then a first
-    training with CE estimates it.
+    training estimates it, with CE or, of the latter, with the loss setting ``judge``.
     """
     if "reduction" in parameters:
         raise ValueError("reduction is not a setting of a run: training takes the mean")

@@ -1,35 +1,20 @@
-"""What is run: protocols, grids and profiles, as plain Python data."""
+"""What is run: grids and profiles, as plain Python data."""
 
 from collections.abc import Sequence
 
 from labelnoise import losses
-from labelnoise.configuration import Run, loss_setting, method, noisy, published
+from labelnoise.configuration import Run, loss_setting, noisy, published
 from labelnoise.dmi_grids import dmi_cifar10, dmi_clean, dmi_cold, dmi_fashion, dmi_mr
-
-# The protocols of ALFs (Zhou et al. 2021; public code lnl/main.py): all weights decayed, the
-# learning rate on a cosine from lr to 0, stepped once an epoch; MNIST without augmentation. The
-# networks are cnn4, cnn8 and resnet34.
-MNIST_PROTOCOL = {
-    "optimizer": "sgd",
-    "epochs": 50,
-    "batch": 128,
-    "lr": 0.01,
-    "momentum": 0.9,
-    "weight_decay": 1e-3,
-    "schedule": "cosine",
-    "clip_norm": 5.0,
-}
-
-CIFAR10_PROTOCOL = {
-    **MNIST_PROTOCOL, "epochs": 120, "weight_decay": 1e-4, "augment": ("crop", "flip")
-}  # fmt: skip
-CIFAR100_PROTOCOL = {
-    **MNIST_PROTOCOL, "epochs": 200, "lr": 0.1, "weight_decay": 1e-5,
-    "augment": ("crop", "flip", "rotation"),
-}  # fmt: skip
-
-# The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
-ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+from labelnoise.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
+from labelnoise.thirty_grids import (
+    assumed_rates,
+    clipping,
+    detectors,
+    estimated_matrices,
+    fashion,
+    own_labels,
+    thirty_percent,
+)
 
 # ------------------------------------------------------------------ the grids of the notebooks
 
@@ -211,105 +196,6 @@ def cll_start() -> list[Run]:
     ]
 
 
-# "About 30 % of my labels are wrong", in three meanings: the 0.3/N of the question draws a new
-# label from all classes, the true one among them (27 % realised with ten classes).
-THIRTY = (
-    noisy("symmetric", 0.3, keep_true=True),
-    noisy("symmetric", 0.3),
-    noisy("asymmetric", 0.3),
-)
-
-
-def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
-    """The answers to "30 % of my labels are wrong: is cross-entropy optimal?", with the MLP.
-
-    Clip the loss; model the noise (the mixture, forward and backward correction with the true
-    matrix and with estimated ones); smooth the labels, a little, by 30 %, and by the negative
-    amount that is backward correction of the question's noise (-3/7); bootstrap with Reed's
-    settings; a robust loss of each family at its published setting; find the wrong labels and
-    leave them out. (The last, and the confident joint, train six networks a run: they had one seed
-    until the others were known.) The rule for judging, written down before the runs: a method helps
-    if the 95 % t interval of its paired difference to CE at the last epoch lies above 0, hurts if
-    it lies below, and is undecided otherwise; where there is one seed, nothing is judged.
-    """
-    runs = []
-    for seed in seeds:
-        for setting in THIRTY:
-            answers = [
-                published("mnist", "CE"),
-                loss_setting("ClippedCE"),
-                loss_setting("Mixture", rate=0.3),
-                loss_setting("Forward", T=setting),
-                loss_setting("Backward", T=setting),
-                *(
-                    loss_setting("Forward", T={"estimated": by})
-                    for by in ("anchors", "confident_joint")
-                ),
-                *(loss_setting("LabelSmoothing", epsilon=e) for e in (0.1, 0.3, -3 / 7)),
-                loss_setting("Bootstrap", beta=0.95),
-                loss_setting("Bootstrap", beta=0.8, hard=True),
-                *(published("mnist", name) for name in ("GCE", "NCE+RCE", "AGCE")),
-                CLL,
-            ]
-            made = {"noise": setting, "model": "mlp", "protocol": MNIST_PROTOCOL, "seed": seed}
-            runs += [Run(dataset, loss=loss, **made) for loss in answers]
-            runs.append(Run(dataset, loss=answers[0], method=method("pruned"), **made))
-    return runs
-
-
-def clipping(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
-    """The threshold of the clipped CE, with the MLP: ``thirty_percent`` has log 100 (it gives up on
-    labels below 1 %), this grid those below 3, 5 and 8 %. 3.5 is where the mixture's loss ends,
-    log(K/0.3); an untrained network has log K = 2.3. The rule is that of ``thirty_percent``."""
-    return [
-        _mnist(loss_setting("ClippedCE", bound=bound), model="mlp", noise=setting, seed=seed,
-               probe=())
-        for seed in seeds
-        for setting in THIRTY
-        for bound in (3.5, 3.0, 2.5)
-    ]  # fmt: skip
-
-
-def assumed_rates(rates: Sequence[float] = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)) -> list[Run]:
-    """What a wrongly assumed rate costs: the mixture over assumed x true rate (the true class among
-    the flips, as the mixture assumes), with the MLP, one seed."""
-    return [
-        _mnist(loss_setting("Mixture", rate=assumed), model="mlp", probe=(),
-               noise=noisy("symmetric", true, keep_true=True))
-        for true in rates
-        for assumed in rates
-    ]  # fmt: skip
-
-
-def estimated_matrices() -> list[Run]:
-    """Forward correction with both estimates of T at other rates than 30 %, one seed."""
-    rates = {"symmetric": (0.1, 0.5, 0.7), "asymmetric": (0.1, 0.2, 0.4)}
-    return [
-        _mnist(loss_setting("Forward", T={"estimated": how}), model="mlp", noise=noisy(kind, rate),
-               probe=())
-        for how in ("anchors", "confident_joint")
-        for kind, some in rates.items()
-        for rate in some
-    ]  # fmt: skip
-
-
-def detectors(dataset: str = "mnist", seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
-    """Which loss finds the wrong labels: five folds at 30 % symmetric noise, with the MLP."""
-    losses_of = [*(published("mnist", name) for name in ("CE", "GCE", "NCE+RCE")), CLL]
-    return [
-        Run(dataset, noisy("symmetric", 0.3), loss, "mlp", MNIST_PROTOCOL, seed,
-            method=method("cross_validation"))
-        for seed in seeds
-        for loss in losses_of
-    ]  # fmt: skip
-
-
-def fashion() -> list[Run]:
-    """The second data set: the answers to the 30 % and the detectors on Fashion-MNIST, one seed."""
-    first = SEEDS[:1]
-    return thirty_percent("fashion_mnist", first) + detectors("fashion_mnist", first)
-
-
 def parity(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
     """CE and CLL under the headline protocol with both networks: what is trained a second time in
     float32, into results/float32, to compare with bfloat16."""
@@ -345,6 +231,7 @@ GRIDS = {
     "clipping": clipping,
     "assumed_rates": assumed_rates,
     "estimated_matrices": estimated_matrices,
+    "own_labels": own_labels,
     "detectors": detectors,
     "fashion": fashion,
     "dmi_fashion": dmi_fashion,

@@ -29,8 +29,7 @@ from tqdm import tqdm
 
 from labelnoise import confident, losses
 from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
-from labelnoise.configuration import check_integer
-from labelnoise.experiments import MNIST_PROTOCOL
+from labelnoise.protocols import MNIST_PROTOCOL, check_integer
 
 # --------------------------------------------------------------------- a folder and a table
 

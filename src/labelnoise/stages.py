@@ -1,8 +1,9 @@
 """Methods that train more than once: one ``Run``, several trainings, one record.
 
-- *Forward or backward correction with an estimated T*: a network trained with CE on the noisy
-  labels tells T (``estimate.py``), and a second network is trained with it. ``result`` has ``T``
-  as it was estimated, and ``first``, the result of the first training; so have the curves.
+- *Forward or backward correction with an estimated T*: networks trained with CE, or with the
+  loss that T names as its judge, on the noisy labels tell T (``estimate.py``), and one more is
+  trained with it. ``result`` has ``T`` as it was estimated, and ``first``, the result of the first
+  training; so have the curves.
 - *cross_validation*: every sample is predicted by a network that never saw it. ``curves`` and
   ``result`` are means over the folds; ``result`` has ``detection``, how well the probabilities
   find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves, in
@@ -177,7 +178,7 @@ class Stages:
 def corrected(stages: Stages) -> dict:
     """Forward or backward correction with an estimated T."""
     run, task = stages.run, stages.task
-    plain = replace(run, loss=loss_setting("CE"))
+    plain = replace(run, loss=run.estimates.get("judge", loss_setting("CE")))
     if run.estimates["estimated"] == "anchors":
         state = stages.sound(plain, task)
         T = estimate.from_anchors(stages.probabilities(state, task.images).numpy())

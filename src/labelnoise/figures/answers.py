@@ -141,8 +141,9 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
         ax.grid(axis="y", alpha=0.35)
     axes[0].set_yticks(range(len(order)), order, fontsize="small")
     axes[0].set_ylim(len(order) - 0.4, -0.6)
+    shown = {kind(o) for o in outcomes}
     marks = [plt.Line2D([], [], marker="o", ls="", color=tone, label=f"changes {what}")
-             for what, (tone, _) in KINDS.items()]  # fmt: skip
+             for what, (tone, _) in KINDS.items() if what in shown]  # fmt: skip
     marks.append(plt.Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="best epoch"))
     marks.append(plt.Line2D([], [], ls="--", color="0.4", label="CE, last epoch"))
     figure.legend(handles=marks, loc="outside lower center", ncols=6, fontsize="small")
@@ -191,20 +192,19 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Forward correction with estimated matrices at several rates, in percent: the error of T, and
-    the last epoch of the first training (the mean of its folds) and of the second, by noise and
-    estimator, mean ± sd over seeds."""
+    """Forward correction at several rates, in percent: the error of an estimated T, and the last
+    epoch of the first training (the mean of its folds) and of the second, by noise and estimator,
+    mean ± sd over seeds; with the true T there is one training."""
     rows: dict[tuple, dict] = {}
     for label, group in by_label(outcomes).items():
         for noise_of in {(o.run.noise["kind"], o.run.noise["rate"]) for o in group}:
             mine = [o for o in group if (o.run.noise["kind"], o.run.noise["rate"]) == noise_of]
-            rows.setdefault(noise_of, {})[label, "error of T"] = spread(
-                [100 * estimation_error(o) for o in mine]
-            )
-            rows[noise_of][label, "first training"] = spread(
-                [o.record["result"]["first"]["last"] for o in mine]
-            )
-            rows[noise_of][label, "last epoch"] = spread([o.last for o in mine])
+            cells = rows.setdefault(noise_of, {})
+            if mine[0].run.estimates:
+                cells[label, "error of T"] = spread([100 * estimation_error(o) for o in mine])
+                first = [o.record["result"]["first"]["last"] for o in mine]
+                cells[label, "first training"] = spread(first)
+            cells[label, "last epoch"] = spread([o.last for o in mine])
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from labelnoise import stats, theory
 from labelnoise.configuration import Run
 from labelnoise.data import INFO
-from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
+from labelnoise.protocols import MNIST_PROTOCOL
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, by_label, interval, number, spread
 

@@ -1,0 +1,86 @@
+"""The training protocols, and what a protocol must have."""
+
+from collections.abc import Collection, Sequence
+
+from labelnoise import augment
+from labelnoise.losses.base import is_number, positive
+
+KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
+REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
+
+# The protocols of ALFs (Zhou et al. 2021; public code lnl/main.py): all weights decayed, the
+# learning rate on a cosine from lr to 0, stepped once an epoch; MNIST without augmentation. The
+# networks are cnn4, cnn8 and resnet34.
+MNIST_PROTOCOL = {
+    "optimizer": "sgd",
+    "epochs": 50,
+    "batch": 128,
+    "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 1e-3,
+    "schedule": "cosine",
+    "clip_norm": 5.0,
+}
+
+CIFAR10_PROTOCOL = {
+    **MNIST_PROTOCOL, "epochs": 120, "weight_decay": 1e-4, "augment": ("crop", "flip")
+}  # fmt: skip
+CIFAR100_PROTOCOL = {
+    **MNIST_PROTOCOL, "epochs": 200, "lr": 0.1, "weight_decay": 1e-5,
+    "augment": ("crop", "flip", "rotation"),
+}  # fmt: skip
+
+# The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
+ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+
+
+def checked_protocol(protocol: dict) -> dict:
+    """The protocol with its numbers as floats, or ``ValueError``."""
+    if not isinstance(protocol, dict):
+        raise ValueError(f"protocol={protocol!r} must be a dict like protocols.MNIST_PROTOCOL")
+    needed = set(KEYS)
+    if protocol.get("optimizer") == "adam":
+        needed -= {"momentum"}
+    if set(protocol) - {"clip_norm", "l1", "augment"} != needed:
+        raise ValueError(
+            f"protocol must have exactly the keys {sorted(needed)}, and at will clip_norm, l1, "
+            f"augment, got {sorted(protocol)}"
+        )
+    one_of("optimizer", protocol["optimizer"], ("sgd", "adam"))
+    one_of("schedule", protocol["schedule"], ("cosine", "constant"))
+    check_integer("epochs", protocol["epochs"], 1)
+    check_integer("batch", protocol["batch"], 2)
+    reals = [name for name in REALS if name in protocol]
+    for name in reals:
+        if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
+            positive(name, protocol[name])
+        elif not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
+            raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
+    checked = {**protocol, **{name: float(protocol[name]) for name in reals}}
+    if "augment" in protocol:
+        checked["augment"] = _checked_augment(protocol["augment"])
+    return checked
+
+
+def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in the order in which they act."""
+    if not isinstance(names, list | tuple) or not names:
+        raise ValueError(f"augment={names!r} must list some of {', '.join(augment.NAMES)}; "
+                         "leave it out where there is none")  # fmt: skip
+    for name in names:
+        one_of("augment", name, augment.NAMES)
+    if len(set(names)) < len(names):
+        raise ValueError(f"augment={names!r} names one twice")
+    return tuple(name for name in augment.NAMES if name in names)
+
+
+def check_integer(name: str, value: object, least: int) -> None:
+    """``ValueError`` for what is no int of at least ``least``; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
+
+
+def one_of(what: str, value: object, names: Collection) -> None:
+    """``ValueError``, with the names that there are, for a ``value`` that is none of them."""
+    if value not in names:
+        raise ValueError(f"{what} {value!r} is unknown; known: {', '.join(map(str, names))}")
