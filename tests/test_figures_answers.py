@@ -10,6 +10,7 @@ from labelnoise import estimate, experiments, losses, noise
 from labelnoise.configuration import transition_matrix
 from labelnoise.figures import answers
 from labelnoise.sweep import Outcome
+from labelnoise.thirty_grids import THIRTY
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -238,6 +239,18 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     assert table[label, "last epoch"].tolist() == ["90.00", "90.00"]
     assert errors[0] == pytest.approx(0.35)  # 45 % flipped where it should be 10 %
     assert answers.corrected_table([]).empty
+
+
+def test_rows_say_where_the_labels_of_a_confused_class_go():
+    asymmetric = THIRTY[2]
+    M = np.eye(10)
+    M[7, [7, 1, 2]] = 0.5, 0.3, 0.2  # noise calls a 7 a 1
+    runs = [r for r in experiments.thirty_percent() if r.noise == asymmetric and r.estimates]
+    table = answers.rows_table([outcome(r, 90.0, T=M.tolist()) for r in runs])
+    assert list(table.index) == ["2 (to 7)", "3 (to 8)", "5 (to 6)", "6 (to 5)", "7 (to 1)"]
+    for label in {r.label for r in runs}:
+        assert table.loc["7 (to 1)", label].tolist() == [50.0, 30.0, 20.0]
+        assert table.loc["2 (to 7)", label].tolist() == [100.0, 0.0, 0.0]
 
 
 def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():

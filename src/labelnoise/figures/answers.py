@@ -209,6 +209,22 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return table.rename_axis(["noise", "rate"]) if rows else table
 
 
+def rows_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Where the labels of each class go by the matrix that a run estimated, in percent: its own,
+    the one that the run's noise flips it to most, and all others. A row a class that this noise
+    flips, three columns an estimator; of several runs the first."""
+    columns = {}
+    for label, group in by_label([o for o in outcomes if o.run.estimates]).items():
+        run, M = group[0].run, 100 * np.array(group[0].record["result"]["T"])
+        flipped = transition_matrix(run.dataset, run.noise) * (1 - np.eye(len(M)))
+        for i in np.flatnonzero(flipped.any(axis=1)):
+            j = flipped[i].argmax()
+            rest = M[i].sum() - M[i, i] - M[i, j]
+            for name, share in {"kept": M[i, i], "flipped": M[i, j], "elsewhere": rest}.items():
+                columns.setdefault((label, name), {})[f"{i} (to {j})"] = round(share, 1)
+    return pd.DataFrame(columns).rename_axis("class")
+
+
 def anchor_table(
     unseen: Mapping[str, tuple[np.ndarray, np.ndarray]], T: np.ndarray
 ) -> pd.DataFrame:
