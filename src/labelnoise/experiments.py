@@ -7,6 +7,7 @@ from labelnoise.configuration import Run, loss_setting, noisy, published
 from labelnoise.dmi_grids import dmi_cifar10, dmi_clean, dmi_cold, dmi_fashion, dmi_mr
 from labelnoise.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 from labelnoise.thirty_grids import (
+    assumed_flips,
     assumed_rates,
     clipping,
     detectors,
@@ -231,6 +232,7 @@ GRIDS = {
     "clipping": clipping,
     "assumed_rates": assumed_rates,
     "estimated_matrices": estimated_matrices,
+    "assumed_flips": assumed_flips,
     "own_labels": own_labels,
     "detectors": detectors,
     "fashion": fashion,

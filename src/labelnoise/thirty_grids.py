@@ -93,6 +93,14 @@ def estimated_matrices() -> list[Run]:
     ]
 
 
+def assumed_flips(rates: Sequence[float] = (0.2, 0.3, 0.35, 0.4, 0.45, 0.49)) -> list[Run]:
+    """What a wrongly assumed rate of a whole matrix costs: forward correction for asymmetric noise
+    of these rates where 0.4 is true, one seed. At 0.5 the matrix would be singular: 5 and 6 flip
+    into each other."""
+    true = noisy("asymmetric", 0.4)
+    return [mlp(loss_setting("Forward", T=noisy("asymmetric", rate)), true) for rate in rates]
+
+
 def own_labels(seeds: Sequence[int] = SEEDS) -> list[Run]:
     """What the lines to copy do with a user's labels: networks trained with GCE count T, which
     corrects a last one; or they suspect labels, and GCE trains on the others. The rule is that
