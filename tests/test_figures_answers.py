@@ -230,7 +230,7 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     found = [outcome(r, 90.0, T=half, first={"last": 80.0}) for r in runs if r.label == label][:2]
     truth = [outcome(r, 95.0) for r in runs if r.label == told][:2]
     table = answers.corrected_table([*found, *truth])
-    assert [column for name, column in table.columns if name == told] == ["last epoch"]
+    assert [column for name, column in table.columns if name == told] == ["last epoch", "best epoch"]
     assert table[told, "last epoch"].tolist() == ["95.00", "95.00"]
     errors = [answers.estimation_error(o) for o in found]
     assert list(table.index) == [("symmetric", 0.1), ("symmetric", 0.5)]
@@ -251,6 +251,16 @@ def test_rows_say_where_the_labels_of_a_confused_class_go():
     for label in {r.label for r in runs}:
         assert table.loc["7 (to 1)", label].tolist() == [50.0, 30.0, 20.0]
         assert table.loc["2 (to 7)", label].tolist() == [100.0, 0.0, 0.0]
+
+
+def test_assumed_rates_are_in_order_with_their_last_and_best_epoch():
+    runs = experiments.assumed_flips(rates=(0.45, 0.2))
+    table = answers.assumed_table([outcome(r, 100 * r.loss["parameters"]["T"]["rate"])
+                                   for r in runs])  # fmt: skip
+    assert table.index.tolist() == ["20 %", "45 %"]
+    assert table["last epoch"].tolist() == ["20.00", "45.00"]
+    assert table["best epoch"].tolist() == ["99.00", "99.00"]
+    assert answers.assumed_table([]).empty
 
 
 def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():

@@ -192,9 +192,9 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Forward correction at several rates, in percent: the error of an estimated T, and the last
-    epoch of the first training (the mean of its folds) and of the second, by noise and estimator,
-    mean ± sd over seeds; with the true T there is one training."""
+    """Forward correction at several rates, in percent: the error of an estimated T, the last epoch
+    of the first training (the mean of its folds), the last and the best epoch of the second, by
+    noise and estimator, mean ± sd over seeds; with the true T there is one training."""
     rows: dict[tuple, dict] = {}
     for label, group in by_label(outcomes).items():
         for noise_of in {(o.run.noise["kind"], o.run.noise["rate"]) for o in group}:
@@ -205,6 +205,7 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 first = [o.record["result"]["first"]["last"] for o in mine]
                 cells[label, "first training"] = spread(first)
             cells[label, "last epoch"] = spread([o.last for o in mine])
+            cells[label, "best epoch"] = spread([o.record["result"]["best"] for o in mine])
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 
@@ -223,6 +224,22 @@ def rows_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             for name, share in {"kept": M[i, i], "flipped": M[i, j], "elsewhere": rest}.items():
                 columns.setdefault((label, name), {})[f"{i} (to {j})"] = round(share, 1)
     return pd.DataFrame(columns).rename_axis("class")
+
+
+def assumed_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Forward correction whose T has an assumed rate, in percent: a row a rate, the last and the
+    best epoch, mean ± sd over seeds."""
+    by_rate: dict[float, list[Outcome]] = {}
+    for o in outcomes:
+        by_rate.setdefault(o.run.loss["parameters"]["T"]["rate"], []).append(o)
+    rows = {
+        f"{100 * rate:g} %": {
+            "last epoch": spread([o.last for o in each]),
+            "best epoch": spread([o.record["result"]["best"] for o in each]),
+        }
+        for rate, each in sorted(by_rate.items())
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("assumed rate")
 
 
 def anchor_table(
