@@ -93,7 +93,7 @@ def estimated_matrices() -> list[Run]:
     ]
 
 
-def assumed_flips(rates: Sequence[float] = (0.2, 0.3, 0.35, 0.4, 0.45, 0.49)) -> list[Run]:
+def assumed_flips(rates: Sequence[float] = (0.2, 0.3, 0.35, 0.4, 0.45, 0.46, 0.47, 0.49)) -> list[Run]:
     """What a wrongly assumed rate of a whole matrix costs: forward correction for asymmetric noise
     of these rates where 0.4 is true, one seed. At 0.5 the matrix would be singular: 5 and 6 flip
     into each other."""
