@@ -16,13 +16,11 @@ from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
+from labelnoise.thirty_grids import THIRTY
 from labelnoise.transition import realised_rate
 
-NOISES = {
-    "drawn anew, 30 %": lambda n: n.get("keep_true"),
-    "symmetric, 30 %": lambda n: n["kind"] == "symmetric" and not n["keep_true"],
-    "asymmetric, 30 %": lambda n: n["kind"] == "asymmetric",
-}
+NAMES = ("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %")
+NOISES = dict(zip(NAMES, THIRTY, strict=True))
 TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
 KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names of its losses
     "the loss": ("#0072B2", ("CE", "ClippedCE", "GCE", "NCE+RCE", "AGCE", "CLL")),
@@ -81,7 +79,7 @@ def kind(outcome: Outcome) -> str:
 
 def by_noise(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     """The outcomes of each of the three noises, in the order of ``NOISES``."""
-    return {name: [o for o in outcomes if is_of(o.run.noise)] for name, is_of in NOISES.items()}
+    return {name: [o for o in outcomes if o.run.noise == of] for name, of in NOISES.items()}
 
 
 def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:

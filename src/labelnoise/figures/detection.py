@@ -210,7 +210,7 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
     rows = {}
     pruned_runs = [run for run in runs if run.method and run.method["name"] == "pruned"]
     for noise, run in product(NOISES, pruned_runs):
-        if not NOISES[noise](run.noise):
+        if run.noise != NOISES[noise]:
             continue
         result = found[run.key].record["result"] if run.key in found else None
         whole = found.get(replace(run, method=None).key)
