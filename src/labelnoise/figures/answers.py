@@ -19,8 +19,7 @@ from labelnoise.theory.thirty_percent import learnt, redrawn_rate
 from labelnoise.thirty_grids import THIRTY
 from labelnoise.transition import realised_rate
 
-NAMES = ("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %")
-NOISES = dict(zip(NAMES, THIRTY, strict=True))
+NOISES = dict(zip(("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %"), THIRTY, strict=True))
 TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
 KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names of its losses
     "the loss": ("#0072B2", ("CE", "ClippedCE", "GCE", "NCE+RCE", "AGCE", "CLL")),
