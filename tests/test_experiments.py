@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import json
 import math
 from dataclasses import replace
@@ -12,7 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import configuration, data, dmi_grids, experiments, losses, noise, thirty_grids
+from labelnoise import (
+    configuration,
+    data,
+    dmi_grids,
+    experiments,
+    losses,
+    noise,
+    own_data,
+    thirty_grids,
+)
+from labelnoise.classifier import NetworkClassifier
 from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import (
     ANL_PROTOCOL,
@@ -543,6 +554,25 @@ def test_every_matrix_that_an_answer_to_30_percent_is_told_is_that_of_its_noise(
     assert all(r.loss["parameters"]["T"] == r.noise for r in told)
 
 
+def test_the_cll_of_the_30_percent_is_the_one_that_was_chosen():
+    assert thirty_grids.CLL == experiments.CLL
+
+
+def test_the_lines_to_copy_are_what_own_labels_measures():
+    runs = experiments.own_labels()
+    as_printed = NetworkClassifier("GCE")
+    judge = experiments.setting_of(as_printed.loss)
+    folds = inspect.signature(own_data.out_of_sample).parameters["folds"].default
+    assert {r.model for r in runs} == {as_printed.model}
+    assert as_printed.protocol is None, "which means MNIST_PROTOCOL"
+    assert all(r.protocol == MNIST_PROTOCOL for r in runs)
+    counted = [r.estimates for r in runs if r.estimates]
+    assert counted == [{"estimated": "confident_joint", "folds": folds, "judge": judge}] * 10
+    pruned = [r for r in runs if r.method]
+    assert [(r.loss, r.method["folds"]) for r in pruned] == [(judge, folds)] * 3
+    assert {r.method["filter"] for r in pruned} == {"prune_by_noise_rate"}  # that of ``ranking``
+
+
 def test_one_smoothing_of_the_30_percent_is_backward_correction_of_the_questions_noise():
     answers = [r for r in experiments.thirty_percent() if r.noise == THIRTY[0]]
     (backward, *_) = [r for r in answers if r.loss["name"] == "Backward"]
@@ -581,7 +611,6 @@ def test_the_comparison_with_l_dmi_is_one_protocol():
         assert len({tuple(rest) for rest in by_loss.values()}) == 1
         assert len(by_loss["DMI, warm start"]) == settings
     assert experiments.CLL in dmi_grids.compared(noisy("dmi", 0.2))
-    assert thirty_grids.CLL == experiments.CLL
     assert not any("dmi" in r.noise["kind"] for r in profile_runs("cpu-full"))
 
 

@@ -10,7 +10,6 @@ from labelnoise import estimate, experiments, losses, noise
 from labelnoise.configuration import transition_matrix
 from labelnoise.figures import answers
 from labelnoise.sweep import Outcome
-from labelnoise.thirty_grids import THIRTY
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -235,6 +234,7 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
         "best epoch",
     ]
     assert table[told, "last epoch"].tolist() == ["95.00", "95.00"]
+    assert table[label, "best epoch"].tolist() == ["99.00", "99.00"]
     errors = [answers.estimation_error(o) for o in found]
     assert list(table.index) == [("symmetric", 0.1), ("symmetric", 0.5)]
     assert table[label, "error of T"].tolist() == [f"{100 * e:.2f}" for e in errors]
@@ -244,26 +244,31 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     assert answers.corrected_table([]).empty
 
 
-def test_rows_say_where_the_labels_of_a_confused_class_go():
-    asymmetric = THIRTY[2]
+def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was_learnt():
+    learnt = {"fit_clean": 93.0, "fit_wrong": 18.2}
+    runs = {r.label: r for r in experiments.assumed_flips()}
     M = np.eye(10)
-    M[7, [7, 1, 2]] = 0.5, 0.3, 0.2  # noise calls a 7 a 1
-    runs = [r for r in experiments.thirty_percent() if r.noise == asymmetric and r.estimates]
-    table = answers.rows_table([outcome(r, 90.0, T=M.tolist()) for r in runs])
-    assert list(table.index) == ["2 (to 7)", "3 (to 8)", "5 (to 6)", "6 (to 5)", "7 (to 1)"]
-    for label in {r.label for r in runs}:
-        assert table.loc["7 (to 1)", label].tolist() == [50.0, 30.0, 20.0]
-        assert table.loc["2 (to 7)", label].tolist() == [100.0, 0.0, 0.0]
+    M[3, [3, 8]] = 0.6, 0.4  # 40 % of the way to the 8
+    estimated = next(r for r in experiments.estimated_matrices() if r.estimates)
+    given = [
+        outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
+        outcome(runs["Forward(true T)"], 97.0, **learnt),
+        outcome(estimated, None, T=M.tolist(), **learnt),
+    ]
+    table = answers.closest_table(given)
+    assert table["closest rows"].tolist() == ["3 and 8", "5 and 6", "5 and 6"]
+    assert table["apart"].tolist() == pytest.approx([60, 20, 2])  # by hand: 51 : 49 against 49 : 51
+    assert table["last epoch"].tolist() == ["–", "97.00", "80.00"]
+    assert table["best epoch"].tolist() == ["–", "99.00", "99.00"]
+    assert table["correct labels fitted"].tolist() == ["93.0"] * 3
+    assert table["wrong labels memorised"].tolist() == ["18.2"] * 3
+    assert answers.closest_table([]).empty
 
 
-def test_assumed_rates_are_in_order_with_their_last_and_best_epoch():
-    runs = reversed(experiments.assumed_flips())
-    made = [outcome(r, 100 * r.loss["parameters"]["T"]["rate"]) for r in runs]
-    table = answers.assumed_table(made)
-    assert table.index.tolist()[:3] == ["20 %", "30 %", "35 %"]
-    assert table["last epoch"].tolist()[-2:] == ["47.00", "49.00"]
-    assert set(table["best epoch"]) == {"99.00"}
-    assert answers.assumed_table([]).empty
+def test_the_best_epoch_of_a_diverged_run_is_in_no_mean():
+    run = experiments.assumed_flips()[3]
+    (cell,) = answers.corrected_table([outcome(run, None)])["Forward(true T)", "best epoch"]
+    assert cell == "– (1 diverged)"
 
 
 def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():

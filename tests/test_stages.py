@@ -111,7 +111,10 @@ def test_labels_tell_what_was_done(made, label):
          "estimate of T 'guess' is unknown; known: anchors, confident_joint"),
         ({"loss": {"name": "Forward", "parameters": {"T": {"estimated": "anchors", "folds": 3}}}},
          "T estimated from anchors has no option .'folds'."),
+        ({"loss": {"name": "Forward", "parameters": {"T": {"judge": {"name": "GCE"}}}}},
+         "names neither the kind of a noise nor how T is estimated"),
         ({"loss": joint_of("GCE")}, "judge='GCE' must be {'name'"),
+        ({"loss": joint_of({"name": "GCE", "parameters": None})}, "judge={.* must be {'name'"),
         ({"loss": joint_of({"name": "DMI"})}, "judge=DMI needs a matrix or a warm start"),
         ({"loss": joint_of(ANCHORS)}, "judge=Forward needs a matrix or a warm start"),
         ({"loss": {"name": "Forward", "parameters": {"T": noisy("instance", 0.3)}}}, "no matrix"),
@@ -217,6 +220,11 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
     p = records["cross-validation"]["arrays"]["probabilities"]
     T = estimate.from_confident_joint(task.given.numpy(), p)
     assert records["confident joint"]["result"]["T"] == T.tolist()
+
+
+def test_naming_the_judge_that_is_the_default_does_not_make_another_run():
+    assert run(joint_of(CE)).key == run(JOINT).key
+    assert run(joint_of({"name": "GCE"})).key != run(JOINT).key
 
 
 def test_the_matrix_is_counted_by_networks_of_the_judge():

@@ -461,6 +461,15 @@ def test_realised_rates_of_both_conventions():
     assert transition.realised_rate(T, only_sevens) == pytest.approx(0.4)
 
 
+def test_the_closest_rows_are_those_that_are_hardest_to_tell_apart():
+    assert transition.closest_rows(np.eye(3)) == (0, 1, 1.0)
+    assert transition.closest_rows(noise.asymmetric("mnist", 0.4)) == (5, 6, pytest.approx(0.2))
+    assert transition.closest_rows(noise.asymmetric("mnist", 0.5)) == (5, 6, 0.0)  # singular
+    assert transition.closest_rows(noise.symmetric(10, 0.9))[2] == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="sum"):
+        transition.closest_rows(np.ones((3, 3)))
+
+
 def test_confusion_ratios_are_the_published_ones():
     ratios = [
         transition.confusion_ratio(noise.symmetric(10, r))[0] for r in (0.2, 0.4, 0.6, 0.8, 0.9)

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from labelnoise.configuration import build_loss
 from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
+from labelnoise.losses.base import check_integer
 from labelnoise.machine import session
 from labelnoise.models import FOR_TEXT, MODELS
-from labelnoise.protocols import MNIST_PROTOCOL, check_integer, checked_protocol
+from labelnoise.protocols import MNIST_PROTOCOL, checked_protocol
 from labelnoise.task import Task
 from labelnoise.train import State, logits, train_epoch
 

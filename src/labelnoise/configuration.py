@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from labelnoise import data, losses, models, noise, text
-from labelnoise.losses.base import is_number
-from labelnoise.protocols import check_integer, checked_protocol, one_of
+from labelnoise.losses.base import check_integer, is_number, one_of
+from labelnoise.protocols import checked_protocol
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
 HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
@@ -306,18 +306,24 @@ def _checked_loss(dataset: str, loss: dict) -> dict:
 
 
 def _spelled_out(what: str, loss: dict) -> dict:
-    if not isinstance(loss, dict) or "name" not in loss or set(loss) - {"name", "parameters"}:
+    fits = isinstance(loss, dict) and "name" in loss and not set(loss) - {"name", "parameters"}
+    if not fits or not isinstance(loss.get("parameters", {}), dict):
         raise ValueError(f"{what}={loss!r} must be {{'name': ..., 'parameters': {{...}}}}")
     return loss_setting(loss["name"], **loss.get("parameters", {}))
 
 
 def _checked_T(estimated: str | None = None, **options) -> dict:
     if estimated is None:
+        if "kind" not in options:
+            raise ValueError(
+                f"T={options!r} names neither the kind of a noise nor how T is estimated"
+            )
         return noisy(**options)
     one_of("estimate of T", estimated, ESTIMATES)
     has = ("folds", "judge") if estimated == "confident_joint" else ()
     if unknown := sorted(set(options) - set(has)):
-        raise ValueError(f"T estimated from {estimated} has no option {unknown}; it has {has}")
+        raise ValueError(f"T estimated from {estimated} has no option {unknown}; it has "
+                         f"{', '.join(has) or 'none'}")  # fmt: skip
     if not has:
         return {"estimated": estimated}
     made = {"folds": 5, **options}
@@ -327,6 +333,8 @@ def _checked_T(estimated: str | None = None, **options) -> dict:
         if made["judge"]["name"] in (*WITH_MATRIX, "DMI"):
             raise ValueError(f"judge={made['judge']['name']} needs a matrix or a warm start, and "
                              "has none before T is estimated; take a loss such as GCE")  # fmt: skip
+        if made["judge"] == loss_setting("CE"):  # the default, which a config leaves out
+            del made["judge"]
     return {"estimated": estimated, **made}
 
 

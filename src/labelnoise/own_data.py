@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 from labelnoise import confident, losses
 from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
-from labelnoise.protocols import MNIST_PROTOCOL, check_integer
+from labelnoise.losses.base import check_integer
+from labelnoise.protocols import MNIST_PROTOCOL
 
 # --------------------------------------------------------------------- a folder and a table
 

@@ -1,9 +1,10 @@
-"""The training protocols, and what a protocol must have."""
+"""The training protocols of ALFs and ANL, and what any protocol must have. Those of L_DMI are in
+``dmi_grids``."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from labelnoise import augment
-from labelnoise.losses.base import is_number, positive
+from labelnoise.losses.base import check_integer, is_number, one_of, positive
 
 KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
 REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")
@@ -72,15 +73,3 @@ def _checked_augment(names: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"augment={names!r} names one twice")
     return tuple(name for name in augment.NAMES if name in names)
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """``ValueError`` for what is no int of at least ``least``; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
-
-
-def one_of(what: str, value: object, names: Collection) -> None:
-    """``ValueError``, with the names that there are, for a ``value`` that is none of them."""
-    if value not in names:
-        raise ValueError(f"{what} {value!r} is unknown; known: {', '.join(map(str, names))}")

@@ -18,7 +18,7 @@ THIRTY = (
 
 
 def mlp(
-    loss: dict, setting: dict, seed: int = 0, dataset: str = "mnist", how: dict | None = None
+    loss: dict, setting: dict, seed: int = 0, *, dataset: str = "mnist", how: dict | None = None
 ) -> Run:
     """One run of these grids, under the noise of ``setting``, by the method ``how``."""
     return Run(dataset, setting, loss, "mlp", MNIST_PROTOCOL, seed, method=how)
@@ -55,8 +55,8 @@ def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list
                 *(published("mnist", name) for name in ("GCE", "NCE+RCE", "AGCE")),
                 CLL,
             ]
-            runs += [mlp(loss, setting, seed, dataset) for loss in answers]
-            runs.append(mlp(answers[0], setting, seed, dataset, method("pruned")))
+            runs += [mlp(loss, setting, seed, dataset=dataset) for loss in answers]
+            runs.append(mlp(answers[0], setting, seed, dataset=dataset, how=method("pruned")))
     return runs
 
 
@@ -119,7 +119,7 @@ def detectors(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list[Run]
     """Which loss finds the wrong labels: five folds at 30 % symmetric noise."""
     losses_of = [*(published("mnist", name) for name in ("CE", "GCE", "NCE+RCE")), CLL]
     return [
-        mlp(loss, noisy("symmetric", 0.3), seed, dataset, method("cross_validation"))
+        mlp(loss, noisy("symmetric", 0.3), seed, dataset=dataset, how=method("cross_validation"))
         for seed in seeds
         for loss in losses_of
     ]

@@ -33,6 +33,17 @@ def confusion_ratio(T: np.ndarray) -> np.ndarray:
     return np.divide(off, np.diag(T), out=np.full(len(T), np.inf), where=np.diag(T) > 0)
 
 
+def closest_rows(T: np.ndarray) -> tuple[int, int, float]:
+    """The two classes whose labels look most alike, and how far apart their rows are, in [0, 1]:
+    the total variation sum_k |T[i, k] - T[j, k]| / 2. At 0 the two rows are equal and T is
+    singular: no label tells the one class from the other, whatever corrects for T."""
+    T = noise.check_matrix(T)
+    apart = np.abs(T[:, None] - T[None]).sum(axis=2) / 2
+    np.fill_diagonal(apart, np.inf)
+    i, j = np.unravel_index(apart.argmin(), apart.shape)
+    return int(i), int(j), float(apart[i, j])
+
+
 def deviations(true: np.ndarray, noisy: np.ndarray, T: np.ndarray) -> np.ndarray:
     """How far the realised matrix lies from T, in its own standard deviations, ``[K, K]``.
 

@@ -17,7 +17,7 @@ from labelnoise.tables import MISSING, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
 from labelnoise.thirty_grids import THIRTY
-from labelnoise.transition import realised_rate
+from labelnoise.transition import closest_rows, realised_rate
 
 NOISES = dict(zip(("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %"), THIRTY, strict=True))
 TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
@@ -76,8 +76,13 @@ def kind(outcome: Outcome) -> str:
     return next(k for k, (_, names) in KINDS.items() if outcome.run.loss["name"] in names)
 
 
+def best_of(outcome: Outcome) -> float | None:
+    """Clean test accuracy at the best epoch, percent; None for a diverged run."""
+    return None if outcome.last is None else outcome.record["result"]["best"]
+
+
 def by_noise(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of each of the three noises, in the order of ``NOISES``."""
+    """The outcomes of each of the three noises, in the order of ``NOISES``; others are left out."""
     return {name: [o for o in outcomes if o.run.noise == of] for name, of in NOISES.items()}
 
 
@@ -91,7 +96,7 @@ def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
 
 
 def verdict(gain: stats.Summary) -> str:
-    """The rule above ``experiments.thirty_percent``."""
+    """The rule above ``thirty_grids.thirty_percent``."""
     if gain.half_width is None:
         return "one seed"
     return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
@@ -128,7 +133,7 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
             s = stats.summarise(last)
             ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
             ax.plot(last, [row] * len(last), "|", ms=9, mew=1.2, color=tone)
-            best = np.mean([o.record["result"]["best"] for o in each])
+            best = np.mean([best_of(o) for o in each if o.last is not None])
             ax.plot(best, row, "o", ms=8, mfc="none", mec=tone, mew=1.2)
             if label == "CE":
                 ax.axvline(s.mean, color="0.4", ls="--", lw=1)
@@ -202,41 +207,42 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 first = [o.record["result"]["first"]["last"] for o in mine]
                 cells[label, "first training"] = spread(first)
             cells[label, "last epoch"] = spread([o.last for o in mine])
-            cells[label, "best epoch"] = spread([o.record["result"]["best"] for o in mine])
+            cells[label, "best epoch"] = spread([best_of(o) for o in mine])
     table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 
 
-def rows_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Where the labels of each class go by the matrix that a run estimated, in percent: its own,
-    the one that the run's noise flips it to most, and all others. A row a class that this noise
-    flips, three columns an estimator; of several runs the first."""
-    columns = {}
-    for label, group in by_label([o for o in outcomes if o.run.estimates]).items():
-        run, M = group[0].run, 100 * np.array(group[0].record["result"]["T"])
-        flipped = transition_matrix(run.dataset, run.noise) * (1 - np.eye(len(M)))
-        for i in np.flatnonzero(flipped.any(axis=1)):
-            j = flipped[i].argmax()
-            rest = M[i].sum() - M[i, i] - M[i, j]
-            for name, share in {"kept": M[i, i], "flipped": M[i, j], "elsewhere": rest}.items():
-                columns.setdefault((label, name), {})[f"{i} (to {j})"] = round(share, 1)
-    return pd.DataFrame(columns).rename_axis("class")
+def matrix_of(outcome: Outcome) -> np.ndarray:
+    """The matrix ``[K, K]`` that the run corrected with, estimated or assumed."""
+    run = outcome.run
+    if run.estimates:
+        return np.array(outcome.record["result"]["T"])
+    return transition_matrix(run.dataset, run.loss["parameters"]["T"])
 
 
-def assumed_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Forward correction whose T has an assumed rate, in percent: a row a rate, the last and the
-    best epoch, mean ± sd over seeds."""
-    by_rate: dict[float, list[Outcome]] = {}
+def closest_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Forward correction with several matrices, a row a run, the matrix with the most similar pair
+    of rows last. Which two rows those are, and how far apart (``transition.closest_rows``); last
+    and best epoch; and what the network says of its own training set, correct labels fitted and
+    wrong ones memorised. In percent."""
+    rows = []
     for o in outcomes:
-        by_rate.setdefault(o.run.loss["parameters"]["T"]["rate"], []).append(o)
-    rows = {
-        f"{100 * rate:g} %": {
-            "last epoch": spread([o.last for o in each]),
-            "best epoch": spread([o.record["result"]["best"] for o in each]),
-        }
-        for rate, each in sorted(by_rate.items())
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("assumed rate")
+        (i, j, apart), result = closest_rows(matrix_of(o)), o.record["result"]
+        rows.append(
+            {
+                "answer": o.run.label,
+                "closest rows": f"{i} and {j}",
+                "apart": round(100 * apart, 1),
+                "last epoch": number(o.last),
+                "best epoch": number(best_of(o)),
+                "correct labels fitted": number(result["fit_clean"], 1),
+                "wrong labels memorised": number(result["fit_wrong"], 1),
+            }
+        )
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).set_index("answer")
+    return table.sort_values("apart", ascending=False, kind="stable")
 
 
 def anchor_table(

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -133,3 +134,15 @@ def flag(name: str, value: bool) -> bool:
 def is_number(value: object) -> bool:
     """A finite int or float; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_integer(name: str, value: object, least: int) -> None:
+    """``ValueError`` for what is no int of at least ``least``; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
+
+
+def one_of(what: str, value: object, names: Collection) -> None:
+    """``ValueError``, with the names that there are, for a ``value`` that is none of them."""
+    if value not in names:
+        raise ValueError(f"{what} {value!r} is unknown; known: {', '.join(map(str, names))}")
