@@ -124,7 +124,7 @@ RUNS = experiments.GRIDS["dmi_fashion"]()
 
 def outcome(run, last: float | None, **result) -> Outcome:
     made = {"last": last, "best": 99.0, "val_chosen": 97.0, "val_loss_chosen": 96.0,
-            "first": {"val_chosen": 80.0}, **result}  # fmt: skip
+            "first": {"last": 85.0, "val_chosen": 80.0}, **result}  # fmt: skip
     return Outcome(run, {"result": made}, "committed")
 
 
@@ -197,7 +197,7 @@ def test_tables_show_the_records_by_pattern_rate_and_loss():
     assert against.loc[("dependent-a", 0.4), "against CE"] == "+2.10 ± 0.25 (wins)"
     stages = info.stage_table(RUNS, outcomes, "DMI")
     assert stages.loc[("dependent-a", 0.4)].tolist() == [
-        "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00", "99.00 ± 0.00"
+        "85.00 ± 0.00", "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00", "99.00 ± 0.00"
     ]  # fmt: skip
 
 
