@@ -197,7 +197,8 @@ def test_tables_show_the_records_by_pattern_rate_and_loss():
     assert against.loc[("dependent-a", 0.4), "against CE"] == "+2.10 ± 0.25 (wins)"
     stages = info.stage_table(RUNS, outcomes, "DMI")
     assert stages.loc[("dependent-a", 0.4)].tolist() == [
-        "85.00 ± 0.00", "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00", "99.00 ± 0.00"
+        "85.00 ± 0.00", "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00",
+        "99.00 ± 0.00",
     ]  # fmt: skip
 
 

@@ -296,8 +296,9 @@ def grid_figure(
 def stage_table(runs: Sequence[Run], outcomes: Sequence[Outcome], loss: str) -> pd.DataFrame:
     """Both stages of one loss, and what each rule of selection would have reported, in percent
     (mean over seeds): the last epoch of the first stage, which is plain CE; its epoch with the best
-    noisy validation accuracy, where the second stage starts; of that one the last epoch, the epochs with the best noisy
-    validation accuracy and with the lowest validation loss, and the best epoch on the test set."""
+    noisy validation accuracy, where the second stage starts; of that one the last epoch, the epochs
+    with the best noisy validation accuracy and with the lowest validation loss, and the best epoch
+    on the test set."""
     columns = {
         "first stage, last epoch": lambda r: r["first"]["last"],
         "start": lambda r: r["first"]["val_chosen"],
