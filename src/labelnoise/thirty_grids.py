@@ -61,9 +61,9 @@ def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list
 
 
 def clipping(seeds: Sequence[int] = SEEDS) -> list[Run]:
-    """The threshold of the clipped CE: ``thirty_percent`` has log 100 (it gives up on
-    labels below 1 %), this grid those below 3, 5 and 8 %. 3.5 is where the mixture's loss ends,
-    log(K/0.3); an untrained network has log K = 2.3. The rule is that of ``thirty_percent``."""
+    """The threshold of the clipped CE: ``thirty_percent`` has log 100 (it gives up on labels below
+    1 %), this grid those below 3, 5 and 8 %. 3.5 is where the mixture's loss ends, log(K/0.3); an
+    untrained network has log K = 2.3. The rule is that of ``thirty_percent``."""
     return [
         mlp(loss_setting("ClippedCE", bound=bound), setting, seed)
         for seed in seeds

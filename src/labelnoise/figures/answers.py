@@ -96,7 +96,7 @@ def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
 
 
 def verdict(gain: stats.Summary) -> str:
-    """The rule above ``thirty_grids.thirty_percent``."""
+    """The rule in ``thirty_grids.thirty_percent``."""
     if gain.half_width is None:
         return "one seed"
     return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
