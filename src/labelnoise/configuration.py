@@ -12,11 +12,17 @@ from labelnoise import data, losses, models, noise, text
 from labelnoise.losses.base import check_integer, is_number, one_of
 from labelnoise.protocols import checked_protocol
 
-NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human")
-HUMAN_SETS = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
-PROBES = ("gradient",)
+NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human", "twin")
+CIFAR10N = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
+HUMAN_SETS = {  # data set -> the sets of labels that people gave it
+    "cifar10": CIFAR10N,
+    "cifar10_features": CIFAR10N,
+    "fashion_mnist_h": ("annotator", "majority", "worst"),
+    "noisyag": ("annotator",),
+}
+PROBES = ("gradient", "clipped", "changed")
 WITH_MATRIX = ("Forward", "Backward")  # losses that a transition matrix makes
-ESTIMATES = ("anchors", "confident_joint")
+ESTIMATES = ("anchors", "confident_joint", "oracle")
 FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # of cleanlab
 METHODS = {
     "cross_validation": {"folds": 5},
@@ -40,8 +46,10 @@ class Run:
     - ``seed``: names every random stream, the flips included.
     - ``val_fraction``: the share of the training set that is held out, with its noisy labels, for
       choosing an epoch or a setting.
-    - ``probe``: extra measurements: ``gradient`` adds the share of the gradient norm (at the
-      logits) that comes from mislabelled samples, and its mean.
+    - ``probe``: extra measurements, a curve each, whatever their order: ``gradient`` adds the share
+      of the gradient norm (at the logits) that comes from mislabelled samples, and its mean;
+      ``clipped`` the share of steps whose gradient was clipped, in percent; ``changed`` how many
+      training samples are predicted otherwise than an epoch before.
     - ``subset``: train on the first n samples only (for tests), or None.
     - ``method``: for what trains more than once, ``{"name": ..., ...}``; see ``method()``. None,
       which a config leaves out, for a single training.
@@ -59,8 +67,7 @@ class Run:
     method: dict | None = None
 
     def __post_init__(self):
-        images = [d for d, i in data.INFO.items() if i.shape]
-        one_of("dataset", self.dataset, [*images, *text.DATASETS])
+        one_of("dataset", self.dataset, [name for name in data.INFO if inputs(name)])
         one_of("model", self.model, models.MODELS)
         for name in self.probe:
             one_of("probe", name, PROBES)
@@ -74,7 +81,7 @@ class Run:
             "loss": _checked_loss(self.dataset, self.loss),
             "protocol": checked_protocol(self.protocol),
             "val_fraction": float(self.val_fraction),
-            "probe": tuple(self.probe),
+            "probe": tuple(name for name in PROBES if name in self.probe),
             "method": None if self.method is None else method(**self.method),
         }
         for name, value in canonical.items():
@@ -95,16 +102,20 @@ class Run:
                              "set it to 0 or leave the method")  # fmt: skip
         if self.loss["name"] == "DMI":
             self._check_dmi()
-        is_text = self.dataset in text.DATASETS
-        if is_text != (self.model in models.FOR_TEXT):
-            reads, holds = ("images", "text") if is_text else ("text", "images")
-            raise ValueError(f"model {self.model!r} reads {reads}, but {self.dataset} is {holds}")
-        stages = (self.protocol, self.warm_start or {})
-        if is_text and (moves := [name for p in stages for name in p.get("augment", ())]):
+        holds, reads = inputs(self.dataset), models.READS[self.model]
+        if holds not in reads:
+            raise ValueError(f"model {self.model!r} reads {' or '.join(reads)}, but "
+                             f"{self.dataset} is {holds}")  # fmt: skip
+        stages = [self.protocol, *([self.warm_start] if self.warm_start else [])]
+        moves = [name for p in stages for name in p.get("augment", ())]
+        if holds != "images" and moves:
             raise ValueError(f"augment={', '.join(moves)} is for images, but {self.dataset} is "
-                             "text: leave it")  # fmt: skip
-        if is_text and self.noise["kind"] == "instance":
-            raise ValueError(f"instance noise is drawn from pixels, but {self.dataset} is text")
+                             f"{holds}: leave it")  # fmt: skip
+        if holds != "images" and self.noise["kind"] == "instance":
+            raise ValueError(f"instance noise is drawn from pixels, but {self.dataset} is {holds}")
+        if "clipped" in self.probe and not all("clip_norm" in p for p in stages):
+            raise ValueError("probe='clipped' counts clipped gradients, but the protocol has no "
+                             "clip_norm: leave the probe out")  # fmt: skip
 
     def _check_dmi(self) -> None:
         """A loss of whole batches has no gradient of one sample, and needs K samples a batch."""
@@ -157,11 +168,13 @@ class Run:
 
     @property
     def trainings(self) -> int:
-        """How often the run trains its network: 1, or a training for every fold and stage."""
+        """How often the run trains its network: 1, or a training for every fold and stage. (An
+        oracle needs none to tell T.)"""
         folds = (self.method or self.estimates or {}).get("folds", 1)
         if self.method and self.method["name"] == "cross_validation":
             return folds
-        return folds + 1 if self.method or self.estimates else 1
+        first = self.method or (self.estimates and self.estimates["estimated"] != "oracle")
+        return folds + 1 if first else 1
 
     @property
     def epochs(self) -> int:
@@ -169,6 +182,14 @@ class Run:
         if self.warm_start:
             return self.warm_start["epochs"] + self.protocol["epochs"]
         return self.trainings * self.protocol["epochs"]
+
+
+def inputs(dataset: str) -> str | None:
+    """What a data set holds: ``images``, ``numbers`` (rows of them) or ``text``; None if nothing to
+    train on (CIFAR-10N, which is labels alone)."""
+    if dataset in text.DATASETS:
+        return "text"
+    return {3: "images", 1: "numbers"}.get(len(data.INFO[dataset].shape))
 
 
 def config_key(config: dict) -> str:
@@ -201,7 +222,9 @@ def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
     """A noise setting with every option spelled out.
 
     symmetric: ``keep_true``, ``exact``; asymmetric, pairflip: ``exact``; dmi: ``pattern``;
-    instance: no option; human: ``set`` (one of ``HUMAN_SETS``, CIFAR-10N); clean: nothing.
+    instance: no option; human: ``set``, one of the data set's ``HUMAN_SETS``; twin: ``of``, such a
+    set, which must be given: synthetic flips, drawn by seed, with the exact counts of that set's
+    own confusion matrix; clean: nothing.
     """
     defaults = {
         "symmetric": {"keep_true": False, "exact": False},
@@ -209,8 +232,12 @@ def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
         "pairflip": {"exact": False},
         "dmi": {"pattern": "independent"},
         "human": {"set": "worse_label"},
+        "twin": {"of": None},
     }
     one_of("noise kind", kind, NOISE_KINDS)
+    if kind == "twin" and options.get("of") is None:
+        raise ValueError("twin noise needs the set of people's labels that it imitates: give of, "
+                         "e.g. of='worse_label'")  # fmt: skip
     if unknown := set(options) - set(defaults.get(kind, {})):
         raise ValueError(
             f"{kind} noise has no option {sorted(unknown)}; it has {sorted(defaults.get(kind, {}))}"
@@ -219,12 +246,13 @@ def noisy(kind: str, rate: float = 0.0, **options: object) -> dict:
         if not isinstance(options[name], bool):
             raise ValueError(f"{name}={options[name]!r} must be True or False")
     noise.symmetric(2, rate)  # refuses a rate outside [0, 1]
-    rate = {} if kind in ("clean", "human") else {"rate": float(rate)}
+    rate = {} if kind in ("clean", "human", "twin") else {"rate": float(rate)}
     return {"kind": kind, **rate, **defaults.get(kind, {}), **options}
 
 
 def transition_matrix(dataset: str, setting: dict):
-    """The ``[K, K]`` matrix of a noise setting; None where there is none (instance, human)."""
+    """The ``[K, K]`` matrix of a noise setting; None where there is none (instance), or only one
+    that is counted (human, twin)."""
     K = data.INFO[dataset].num_classes
     kind, rate = setting["kind"], setting.get("rate", 0.0)
     if kind == "clean":
@@ -246,12 +274,15 @@ def _checked_noise(dataset: str, setting: dict) -> dict:
             f"noise={setting!r} must spell out its kind and every option; build it "
             "with experiments.noisy(kind, rate, ...)"
         )
-    if setting["kind"] == "human":
-        one_of("human label set", setting["set"], HUMAN_SETS)
-    cifar10_only = setting["kind"] == "human" or setting.get("pattern") == "cifar10-dependent"
-    if cifar10_only and dataset != "cifar10":
-        what = "human labels (CIFAR-10N) exist" if "set" in setting else "this pattern is"
-        raise ValueError(f"{what} for cifar10 only, not {dataset!r}")
+    if setting["kind"] in ("human", "twin"):
+        if dataset not in HUMAN_SETS:
+            raise ValueError(
+                f"people's labels exist for {', '.join(HUMAN_SETS)} only, not {dataset!r}"
+            )
+        name = setting["set"] if setting["kind"] == "human" else setting["of"]
+        one_of(f"set of people's labels of {dataset}", name, HUMAN_SETS[dataset])
+    if setting.get("pattern") == "cifar10-dependent" and dataset != "cifar10":
+        raise ValueError(f"this pattern is for cifar10 only, not {dataset!r}")
     T = transition_matrix(dataset, setting)
     if T is not None and len(T) != (K := data.INFO[dataset].num_classes):
         raise ValueError(f"noise={setting!r} is for {len(T)} classes; {dataset} has {K}")
@@ -296,7 +327,7 @@ def _checked_loss(dataset: str, loss: dict) -> dict:
     checked = _spelled_out("loss", loss)
     T = checked["parameters"].get("T")
     if T and "estimated" not in T:
-        if T["kind"] in ("instance", "human"):
+        if T["kind"] in ("instance", "human", "twin"):
             raise ValueError(
                 f"T={T!r}: noise of this kind has no matrix; name another, or estimate it"
             )
@@ -343,7 +374,8 @@ def loss_setting(name: str, **parameters: object) -> dict:
 
     The ``T`` of ``Forward`` and ``Backward`` is a noise setting, whose matrix is assumed, or
     ``{"estimated": "anchors"}`` or ``{"estimated": "confident_joint", "folds": 5}``: then a first
-    training estimates it, with CE or, of the latter, with the loss setting ``judge``.
+    training estimates it, with CE or, of the latter, with the loss setting ``judge``. With
+    ``{"estimated": "oracle"}`` it is counted from the given and the true labels, which nobody has.
     """
     if "reduction" in parameters:
         raise ValueError("reduction is not a setting of a run: training takes the mean")

@@ -12,6 +12,9 @@
 | `cifar10n` | train 50000 | dict: name of a label set -> labels | `cifar10n/CIFAR-10_human.pt` |
 | `mr` | train 10662 | list of sentences, labels | `mr/rt-polarity.pos`, `mr/rt-polarity.neg` |
 
+`letter`, `cifar10_features`, `fashion_mnist_h` and `noisyag` have names, so that runs can ask for
+them, and no reader yet: loading one is refused.
+
 Images are uint8 in 0..255, labels int64, both C-contiguous and owned by the caller. What is read
 is held against published checksums before it is used, whatever its source; see `data_sources`
 for where it is looked for. The command line fetches and verifies:
@@ -36,7 +39,7 @@ class DatasetInfo:
     """What training needs to know of a data set before it is loaded.
 
     - `num_classes`, `class_names`: K, and the K names in the order of the labels.
-    - `shape`: (C, H, W) of an image; empty where there are no images.
+    - `shape`: (C, H, W) of an image, (D,) of a row of numbers; empty for text.
     - `mean`, `std`: per channel, of the training images scaled to 0..1, as the published
       protocols print them; empty where there are no images.
     - `splits`: the names that `load` accepts.
@@ -84,6 +87,11 @@ INFO: dict[str, DatasetInfo] = {
     "digits": DatasetInfo(10, _DIGITS, (1, 8, 8), (0.3052,), (0.3760,)),
     "cifar10n": DatasetInfo(10, _CIFAR10, (), (), (), splits=("train",)),
     "mr": DatasetInfo(2, ("negative", "positive"), (), (), (), splits=("train",)),
+    "letter": DatasetInfo(26, tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), (16,), (), ()),
+    "cifar10_features": DatasetInfo(10, _CIFAR10, (1280,), (), ()),
+    # Its training images are the test images of Fashion-MNIST: the numbers are those of these.
+    "fashion_mnist_h": DatasetInfo(10, _FASHION, (1, 28, 28), (0.2868,), (0.3524,)),
+    "noisyag": DatasetInfo(4, ("World", "Sports", "Business", "Sci/Tech"), (), (), ()),
 }
 """Every data set by name."""
 
@@ -106,6 +114,8 @@ def load(name: str, split: str = "train") -> tuple[Images, Labels] | Any:
         raise ValueError(
             f"split={split!r} is not a split of {name}; use one of {', '.join(INFO[name].splits)}"
         )
+    if name not in READERS:
+        raise DataError(f"{name} has no reader yet; those that can be read: {', '.join(READERS)}")
     try:
         return READERS[name](split, data_sources.directories())
     except NotThere as missing:
@@ -157,11 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m labelnoise.data",
         description="Fetch data sets where they are missing, and verify them.",
-        epilog=f"Data sets: {', '.join(INFO)}. Directories: LABELNOISE_DATA (default: data).",
+        epilog=f"Data sets: {', '.join(READERS)}. Directories: LABELNOISE_DATA (default: data).",
     )
     parser.add_argument("names", help="data sets, separated by commas; 'all' for every one")
     asked = parser.parse_args(arguments).names
-    names = list(INFO) if asked == "all" else [name.strip() for name in asked.split(",")]
+    names = list(READERS) if asked == "all" else [name.strip() for name in asked.split(",")]
     try:
         for name in names:
             check_name(name)

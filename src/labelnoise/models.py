@@ -1,7 +1,8 @@
 """The networks of the protocols, with weights that depend on the seed alone.
 
 Each takes ``shape`` and the number of classes K, and returns logits ``[B, K]``. Those for images
-read float ``[B, C, H, W]``, with ``shape`` = (C, H, W); the one for text reads token numbers, int64
+read float ``[B, C, H, W]``, with ``shape`` = (C, H, W); ``linear`` and ``mlp`` also read rows of
+numbers, float ``[B, D]``, with ``shape`` = (D,); the one for text reads token numbers, int64
 ``[B, L]``, with ``shape`` = (V,), the size of the vocabulary.
 """
 
@@ -118,11 +119,17 @@ class MLP(nn.Sequential):
     """Ours, for CPUs: one hidden layer of 256 ReLUs. Wide enough that cross-entropy memorises
     wrong labels, small enough for a minute of one core a run."""
 
-    def __init__(self, shape: tuple[int, int, int], num_classes: int):
-        pixels = math.prod(image_shape(shape, least=1))
+    def __init__(self, shape: tuple[int, ...], num_classes: int):
         super().__init__(
-            nn.Flatten(), nn.Linear(pixels, 256), nn.ReLU(), nn.Linear(256, num_classes)
+            nn.Flatten(), nn.Linear(size(shape), 256), nn.ReLU(), nn.Linear(256, num_classes)
         )
+
+
+class Linear(nn.Sequential):
+    """Multinomial logistic regression: the head on features that somebody else has learnt."""
+
+    def __init__(self, shape: tuple[int, ...], num_classes: int):
+        super().__init__(nn.Flatten(), nn.Linear(size(shape), num_classes))
 
 
 class WordCNN(nn.Module):
@@ -150,9 +157,16 @@ class WordCNN(nn.Module):
 
 
 MODELS = {
-    "cnn4": CNN4, "mlp": MLP, "cnn8": CNN8, "cnn2": CNN2, "resnet34": ResNet34, "word_cnn": WordCNN
+    "cnn4": CNN4, "mlp": MLP, "linear": Linear, "cnn8": CNN8, "cnn2": CNN2, "resnet34": ResNet34,
+    "word_cnn": WordCNN,
 }  # fmt: skip
-FOR_TEXT = ("word_cnn",)
+READS = {
+    **dict.fromkeys(MODELS, ("images",)),
+    "mlp": ("images", "numbers"),
+    "linear": ("images", "numbers"),
+    "word_cnn": ("text",),
+}
+"""Network -> the kinds of inputs that it reads."""
 
 
 def image_shape(shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
@@ -162,6 +176,13 @@ def image_shape(shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
     if min(shape[1:]) < least:
         raise ValueError(f"shape={shape} is too small: the network pools {least}x{least} to 1x1")
     return shape
+
+
+def size(shape: tuple[int, ...]) -> int:
+    """How many numbers an image (C, H, W) or a row (D,) holds."""
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"shape={shape} must be (C, H, W) or (D,): images or rows of numbers")
+    return math.prod(shape)
 
 
 def build(name: str, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:

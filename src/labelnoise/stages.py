@@ -3,7 +3,7 @@
 - *Forward or backward correction with an estimated T*: networks trained with CE, or with the
   loss that T names as its judge, on the noisy labels tell T (``estimate.py``), and one more is
   trained with it. ``result`` has ``T`` as it was estimated, and ``first``, the result of the first
-  training; so have the curves.
+  training; so have the curves. Of an oracle's T, counted from the true labels, there is no first.
 - *cross_validation*: every sample is predicted by a network that never saw it. ``curves`` and
   ``result`` are means over the folds; ``result`` has ``detection``, how well the probabilities
   find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves, in
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelnoise import confident, estimate, losses
+from labelnoise import confident, estimate, losses, noise
 from labelnoise.configuration import Run, loss_setting
 from labelnoise.seeds import generator
 from labelnoise.train import (
@@ -65,7 +65,7 @@ def train(
 
     Raises ``RuntimeError`` if a training on which another rests has diverged.
     """
-    if run.trainings == 1:
+    if not run.method and not run.estimates:
         return train_once(
             run, device=device, threads=threads, checkpoint=checkpoint, on_epoch=on_epoch
         )
@@ -178,6 +178,11 @@ class Stages:
 def corrected(stages: Stages) -> dict:
     """Forward or backward correction with an estimated T."""
     run, task = stages.run, stages.task
+    if run.estimates["estimated"] == "oracle":
+        T = noise.realised(task.true.cpu().numpy(), task.given.cpu().numpy(), task.num_classes)
+        state = stages.train(run, task, losses.build(run.loss["name"], T=T))
+        result = summarise(state.curves, task.noise_rate, state.diverged_at)
+        return {"result": {**result, "T": T.tolist()}, "curves": state.curves}
     plain = replace(run, loss=run.estimates.get("judge", loss_setting("CE")))
     if run.estimates["estimated"] == "anchors":
         state = stages.sound(plain, task)

@@ -86,7 +86,8 @@ class Task:
         return part
 
     def batch(self, images: Tensor) -> Tensor:
-        """uint8 ``[B, C, H, W]`` to standardised float32, channels last; tokens as they are."""
+        """uint8 ``[B, C, H, W]`` to standardised float32, channels last; tokens and rows of numbers
+        as they are."""
         if images.dim() == 2:
             return images
         x = (images.float() / 255 - self.mean) / self.std
@@ -97,13 +98,24 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     """The labels that the network is given, int64 ``[N]``: the true ones after the run's noise."""
     setting = run.noise
     if setting["kind"] == "human":
-        return data.load("cifar10n")[setting["set"]][: len(true)]
+        return people(run.dataset, setting["set"])[: len(true)]
+    if setting["kind"] == "twin":
+        given = people(run.dataset, setting["of"])[: len(true)]
+        T = noise.realised(true, given, data.INFO[run.dataset].num_classes)
+        return noise.corrupt(true, T, run.seed, exact=True)[0]
     if setting["kind"] == "instance":
         K = data.INFO[run.dataset].num_classes
         rows = noise.instance_rows(images, true, K, setting["rate"], run.seed)
         return noise.corrupt_rows(true, rows, run.seed)[0]
     T = transition_matrix(run.dataset, setting)
     return noise.corrupt(true, T, run.seed, exact=setting.get("exact", False))[0]
+
+
+def people(dataset: str, name: str) -> np.ndarray:
+    """The set ``name`` of the labels that people gave ``dataset``, int64 ``[N]``."""
+    if dataset not in ("cifar10", "cifar10_features"):
+        raise data.DataError(f"the labels that people gave {dataset} have no reader yet")
+    return data.load("cifar10n")[name]
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:

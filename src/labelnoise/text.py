@@ -18,7 +18,7 @@ import numpy as np
 
 from labelnoise import data
 
-DATASETS = ("mr",)
+DATASETS = ("mr", "noisyag")
 PADDING, UNKNOWN = 0, 1
 
 

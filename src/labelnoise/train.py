@@ -113,10 +113,12 @@ class State:
         self.epoch = 0
         self.diverged_at: int | None = None
         self.best: dict[str, Tensor] | None = None  # weights at the best noisy-validation accuracy
+        self.predicted: Tensor | None = None  # of the epoch before, where changes are counted
         names = ["test_accuracy", "train_loss", "fit_clean", "fit_wrong", "fit_true"]
         names += ["val_accuracy"] if run.val_fraction else []
         names += ["val_loss"] if run.val_fraction and run.method else []
         names += ["gradient_share", "gradient_norm"] if "gradient" in run.probe else []
+        names += [name for name in ("clipped", "changed") if name in run.probe]
         self.curves: dict[str, list[float | None]] = {name: [] for name in names}
 
     def save(self, path: Path, identity: str, seconds: float) -> None:
@@ -128,6 +130,7 @@ class State:
                 "seconds": seconds,
                 "model": self.model.state_dict(),
                 "best": self.best,
+                "predicted": self.predicted,
                 "optimizer": self.optimizer.state_dict(),
                 "epoch": self.epoch,
                 "diverged_at": self.diverged_at,
@@ -161,7 +164,9 @@ class State:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.epoch, self.diverged_at = saved["epoch"], saved["diverged_at"]
-        self.curves, self.best = saved["curves"], saved["best"]
+        self.curves, self.best, self.predicted = (
+            saved[name] for name in ("curves", "best", "predicted")
+        )
         return saved["seconds"]
 
 
@@ -176,7 +181,7 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
     order = torch.randperm(n, generator=generator(run.seed, "order", state.epoch))
     predicted = torch.full((n,), -1, device=device)
     gradient = torch.zeros(n, device=device)
-    total_loss = torch.zeros((), device=device)
+    total_loss, clipped, steps = (torch.zeros((), device=device) for _ in range(3))
     probing = "gradient" in run.probe
     # Batch norm has no variance of one sample, DMI no determinant of fewer samples than classes: a
     # smaller last batch is left out.
@@ -196,7 +201,9 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
         state.optimizer.zero_grad()
         (loss + l1_penalty(state.model, p["l1"]) if "l1" in p else loss).backward()
         if "clip_norm" in p:
-            nn.utils.clip_grad_norm_(state.model.parameters(), p["clip_norm"])
+            norm = nn.utils.clip_grad_norm_(state.model.parameters(), p["clip_norm"])
+            clipped += norm > p["clip_norm"]
+        steps += 1
         state.optimizer.step()
 
         total_loss += loss.detach() * len(index)
@@ -214,8 +221,22 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
     if probing:
         curves["gradient_share"].append(number(100 * gradient[wrong].sum() / gradient.sum()))
         curves["gradient_norm"].append(number(gradient.mean()))
+    if "clipped" in run.probe:
+        curves["clipped"].append(number(100 * clipped / steps))
+    if "changed" in run.probe:
+        curves["changed"].append(changes(state.predicted, predicted))
+        state.predicted = predicted
     if curves["train_loss"][-1] is None:
         state.diverged_at = state.epoch
+
+
+def changes(before: Tensor | None, now: Tensor) -> int | None:
+    """How many samples are predicted otherwise than an epoch before, each as the network met it in
+    its mini-batch; None in the first epoch. -1 marks a sample that was left out of an epoch."""
+    if before is None:
+        return None
+    before = before.to(now.device)
+    return int(((before != now) & (before >= 0) & (now >= 0)).sum())
 
 
 def learning_rate(protocol: dict, epoch: int) -> float:
