@@ -16,26 +16,25 @@ import torch
 from labelnoise import (
     configuration,
     data,
-    dmi_grids,
     experiments,
     losses,
     noise,
     own_data,
-    thirty_grids,
 )
 from labelnoise.classifier import NetworkClassifier
-from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import (
-    ANL_PROTOCOL,
     GRIDS,
     MNIST_PROTOCOL,
     PROFILES,
     Run,
+    dmi,
+    model_the_noise,
     noisy,
     profile_runs,
 )
-from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
-from labelnoise.thirty_grids import THIRTY
+from labelnoise.experiments.dmi import MR_PROTOCOL
+from labelnoise.experiments.model_the_noise import THIRTY
+from labelnoise.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 
 # The headline, as DESIGN 7 and the ALFs protocol have it. Committed records lie under its keys.
 HEADLINE = {
@@ -553,7 +552,7 @@ def test_every_matrix_that_an_answer_to_30_percent_is_told_is_that_of_its_noise(
 
 
 def test_the_cll_of_the_30_percent_is_the_one_that_was_chosen():
-    assert thirty_grids.CLL == experiments.CLL
+    assert model_the_noise.CLL == experiments.CLL
 
 
 def test_the_lines_to_copy_are_what_own_labels_measures():
@@ -585,7 +584,7 @@ def test_where_the_assumed_rate_is_the_true_one_the_mixture_is_forward_correctio
     right = [r for r in runs if r.loss["parameters"]["rate"] == r.noise["rate"]]
     assert len(right) ** 2 == len(runs)
     for r in right:
-        forward = replace(r, loss=experiments.loss_setting("Forward", T=r.noise))
+        forward = replace(r, loss=configuration.loss_setting("Forward", T=r.noise))
         torch.testing.assert_close(value(r), value(forward))
 
 
@@ -608,7 +607,7 @@ def test_the_comparison_with_l_dmi_is_one_protocol():
         }
         assert len({tuple(rest) for rest in by_loss.values()}) == 1
         assert len(by_loss["DMI, warm start"]) == settings
-    assert experiments.CLL in dmi_grids.compared(noisy("dmi", 0.2))
+    assert experiments.CLL in dmi.compared(noisy("dmi", 0.2))
     assert not any("dmi" in r.noise["kind"] for r in profile_runs("cpu-full"))
 
 
@@ -642,7 +641,7 @@ def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the
     asked = {grid: {(r.model, r.noise["pattern"], r.noise["rate"]) for r in GRIDS[grid]()}
              for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")}  # fmt: skip
     assert asked == {
-        "dmi_fashion": {("cnn2", p, r) for p in dmi_grids.PATTERNS for r in (0.2, 0.4, 0.6)},
+        "dmi_fashion": {("cnn2", p, r) for p in dmi.PATTERNS for r in (0.2, 0.4, 0.6)},
         "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.2, 0.4, 0.6)},
         "dmi_cifar10": {("resnet34", "cifar10-dependent", r) for r in (0.2, 0.4)},
     }
@@ -674,9 +673,9 @@ def test_a_cold_start_is_the_second_stage_alone_as_long_as_both():
         assert cold.config == replace(of, protocol=protocol, method=None).config
 
 
-@pytest.mark.parametrize("rate", dmi_grids.RATES)
+@pytest.mark.parametrize("rate", dmi.RATES)
 def test_the_rates_are_as_hard_as_the_grid_says(rate):
-    for pattern in dmi_grids.PATTERNS:
+    for pattern in dmi.PATTERNS:
         T = noise.dmi(pattern, rate)
         assert np.linalg.det(T) == pytest.approx(1 - rate)
         majority = (T.argmax(axis=1) == [0, 1]).all()

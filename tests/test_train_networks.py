@@ -9,8 +9,8 @@ from torch import nn
 
 from labelnoise import data, models, noise, text, train
 from labelnoise.augment import NAMES, Augmentation
-from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import Run, noisy
+from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task

@@ -8,8 +8,8 @@ import torch
 
 from labelnoise import losses, stages, train
 from labelnoise.configuration import Run, method, noisy
-from labelnoise.dmi_grids import MR_PROTOCOL
 from labelnoise.experiments import MNIST_PROTOCOL
+from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.sweep import train_missing
 from labelnoise.task import Task
 

@@ -1,5 +1,5 @@
 """The training protocols of ALFs and ANL, and what any protocol must have. Those of L_DMI are in
-``dmi_grids``."""
+``experiments/dmi.py``."""
 
 from collections.abc import Sequence
 

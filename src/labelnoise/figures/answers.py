@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from labelnoise import estimate, noise, stats
 from labelnoise.configuration import noisy, transition_matrix
+from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
-from labelnoise.thirty_grids import THIRTY
 from labelnoise.transition import closest_rows, realised_rate
 
 NOISES = dict(zip(("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %"), THIRTY, strict=True))
@@ -96,7 +96,7 @@ def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
 
 
 def verdict(gain: stats.Summary) -> str:
-    """The rule in ``thirty_grids.thirty_percent``."""
+    """The rule in ``experiments.model_the_noise.thirty_percent``."""
     if gain.half_width is None:
         return "one seed"
     return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"

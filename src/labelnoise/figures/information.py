@@ -29,7 +29,7 @@ PATTERNS = {
     "dependent-b": "class-dependent (b)\n[[1, 0], [r, 1-r]]",
     "cifar10-dependent": "four classes into another one",
 }
-MARGIN = 0.5  # points of accuracy, of the rule in dmi_grids
+MARGIN = 0.5  # points of accuracy, of the rule in experiments/dmi.py
 
 
 # ------------------------------------------------------------------------------ what it promises
@@ -205,7 +205,7 @@ def judged(
     outcomes: Sequence[Outcome], noise: dict, other: str
 ) -> tuple[stats.Summary, str] | None:
     """DMI minus another loss at one noise, paired by seed, and *wins*, *loses* or *level* by the
-    rule in ``dmi_grids``; None where they share fewer than two seeds."""
+    rule in ``experiments/dmi.py``; None where they share fewer than two seeds."""
     ours, theirs = (stats.by_seed(finished(outcomes, noise, name)) for name in ("DMI", other))
     if len(set(ours) & set(theirs)) < 2:
         return None
@@ -231,8 +231,8 @@ def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
 
 
 def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
-    """``supported``, ``contradicted`` or ``undecided`` by the rule in ``dmi_grids``; ``not yet
-    run`` unless every comparison can be made."""
+    """``supported``, ``contradicted`` or ``undecided`` by the rule in
+    ``experiments/dmi.py``; ``not yet run`` unless every comparison can be made."""
     rivals = [name for name in losses_of(runs) if name not in ("DMI", "Forward")]
     words = {
         (setting["pattern"], setting["rate"], name): judged(outcomes, setting, name)

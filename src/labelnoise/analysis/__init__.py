@@ -1,0 +1,1 @@
+"""From records to judgements: what is claimed, by which rule, and what was found."""

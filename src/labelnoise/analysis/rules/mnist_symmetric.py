@@ -1,0 +1,232 @@
+"""The rules of notebook 03: is it the size of CLL's steps, or their shape; when should one stop?"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from labelnoise.analysis.contrasts import Verdict, judge, standard_error
+from labelnoise.analysis.rules.rule import Rule, accuracies, differences
+from labelnoise.configuration import Run, loss_label
+from labelnoise.experiments.mnist_symmetric import (
+    CORNERS,
+    OF_CE,
+    OF_CLL,
+    PLACES,
+    SHAPES,
+    UNSEEN,
+    mnist,
+    placed,
+    protocol_at,
+    step_decay_shape,
+    step_decay_shape_mlp,
+)
+from labelnoise.sweep import Outcome
+
+MARGIN = 0.5  # percentage points
+CE, CLL, NARROW, WIDE = SHAPES
+FRESH = (8, 9, 10)  # seeds of the runs at the chosen settings
+WINDOW = 3  # epochs over which Label Wave smooths
+
+Place = tuple[int, int]
+
+# ------------------------------------------------------------------------------- size and shape
+
+SIZE_AND_SHAPE = """\
+Clean test accuracy after the last epoch, in percent, trained on 90 % of the labels, paired by seed
+(the CNN: 5, 6, 7; the MLP: 5 to 9, a family of its own). A diverged run counts as 10 %. Places are
+(step, decay) in effective units; CE's place is (high, low), CLL's is (low, high).
+The contrasts of a family:
+- size within CE: CE at CLL's place minus CE at CE's place;
+- size within CLL: CLL with sigma 1 at CLL's place minus the same at CE's place;
+- shape at CE's place: CLL with sigma 1 minus CE, both there;
+- shape at CLL's place: CLL with sigma 1 minus CE, both there;
+- kernel, sigma 1: CLL with sigma 1 minus CLL with sigma 10, at CLL's place;
+- kernel, sigma 0.5: CLL with sigma 0.5 minus CLL with sigma 10, at CLL's place.
+A contrast is above or below if its paired t-test, two-sided and adjusted by Holm over the family,
+has p < 0.05 and its mean lies beyond 0.5 points; equivalent if both one-sided tests against plus
+and minus 0.5 points, adjusted likewise, have p < 0.05; undecided otherwise.
+"Most of CLL's gain is the size of its steps" is supported if the size within CE minus half of the
+whole gain (CLL at CLL's place minus CE at CE's place), paired by seed, has a 95 % t interval above
+0, refuted if it lies below 0, undecided otherwise. "Correntropy adds nothing here" is supported if
+both kernel contrasts are equivalent, refuted if one is above or below, undecided otherwise.
+What seed 0 had shown before (CE scaled down, CLL with a weaker decay) is exploratory.
+"""
+
+
+def by_place(outcomes: Sequence[Outcome]) -> dict[tuple[str, Place], dict[int, float]]:
+    """(label of the loss, place) -> last-epoch accuracy by seed, for runs of the factorial."""
+    known = {}
+    for loss in SHAPES:
+        for place in PLACES:
+            group = [o for o in outcomes if o.run.loss == loss
+                     and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
+            if group:
+                known[loss_label(loss), place] = accuracies(group)
+    return known
+
+
+def contrasts_of_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Name -> differences by seed, in percentage points; those that have no pair are left out."""
+    found = by_place(outcomes)
+
+    def at(loss: dict, place: Place) -> dict[int, float]:
+        return found.get((loss_label(loss), place), {})
+
+    asked = {
+        "size within CE": (at(CE, OF_CLL), at(CE, OF_CE)),
+        "size within CLL": (at(CLL, OF_CLL), at(CLL, OF_CE)),
+        "shape at CE's place": (at(CLL, OF_CE), at(CE, OF_CE)),
+        "shape at CLL's place": (at(CLL, OF_CLL), at(CE, OF_CLL)),
+        "kernel, sigma 1": (at(CLL, OF_CLL), at(WIDE, OF_CLL)),
+        "kernel, sigma 0.5": (at(NARROW, OF_CLL), at(WIDE, OF_CLL)),
+    }
+    pairs = {name: differences(a, b) for name, (a, b) in asked.items()}
+    return {name: each for name, each in pairs.items() if each}
+
+
+def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
+    """The verdict of each contrast, and a word for each of the two sentences."""
+    pairs = contrasts_of_size_and_shape(outcomes)
+    verdicts: dict[str, Verdict | str] = dict(judge(pairs, MARGIN))
+    if verdicts.keys() >= {"kernel, sigma 1", "kernel, sigma 0.5"}:
+        words = {verdicts[name].word for name in ("kernel, sigma 1", "kernel, sigma 0.5")}
+        verdicts["correntropy adds nothing"] = (
+            "refuted" if words & {"above", "below"}
+            else "supported" if words == {"equivalent"} else "undecided"
+        )  # fmt: skip
+    whole = by_place(outcomes)
+    gain = differences(
+        whole.get((loss_label(CLL), OF_CLL), {}), whole.get((loss_label(CE), OF_CE), {})
+    )
+    size = pairs.get("size within CE", [])
+    if len(gain) == len(size) and len(size) > 1:
+        verdicts["most of the gain is size"] = sign(
+            [part - total / 2 for part, total in zip(size, gain, strict=True)]
+        )
+    return verdicts
+
+
+def sign(values: Sequence[float]) -> str:
+    """``supported`` or ``refuted`` if the 95 % t interval of the mean lies above or below 0."""
+    verdict = judge({"it": values}, margin=1e-9)["it"]  # one contrast: no adjustment
+    return {"above": "supported", "below": "refuted"}.get(verdict.word, "undecided")
+
+
+# ---------------------------------------------------------------------------- the fair question
+
+FAIR_QUESTION = """\
+Each shape (CE, CLL with sigma 1, 0.5 and 10) at the setting that noisy validation chooses: of the
+five places of the CNN the one with the highest mean, over seeds 5, 6, 7, of the accuracy on the
+held-out noisy labels after the last epoch. Places within one standard error (of the best one's
+mean) tie; a tie goes to the smaller step, then to the smaller decay. There it is trained on all
+labels with seeds 8, 9, 10. The contrasts of the family: each of the three CLL minus CE, clean test
+accuracy after the last epoch, paired by seed, judged as above, below, equivalent or undecided by
+two-sided and by two one-sided t-tests, both adjusted by Holm, with the margin of 0.5 points. A
+diverged run counts as 10 %.
+"Tuned on noisy labels, CLL is better than CE" is reproduced if the contrast of the published shape,
+sigma 1, is above, not reproduced if it is below or equivalent, undecided otherwise.
+"""
+
+
+def choose_place(outcomes: Sequence[Outcome], loss: dict) -> Place:
+    """The place that the rule chooses for ``loss``, from the runs of the factorial.
+
+    Raises ``ValueError`` unless every place has all of its seeds.
+    """
+    curves = {}
+    for place in CORNERS:
+        group = [o for o in outcomes if o.run.loss == loss
+                 and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
+        if {o.run.seed for o in group} != set(UNSEEN):
+            raise ValueError(f"{loss_label(loss)} has not all of its seeds at {place}: train the "
+                             "grid step_decay_shape first")  # fmt: skip
+        curves[place] = [o.record["curves"]["val_accuracy"][-1] or 0.0 for o in group]
+    best = max(curves.values(), key=np.mean)
+    tied = [p for p, each in curves.items()
+            if np.mean(each) >= np.mean(best) - standard_error(best)]  # fmt: skip
+    return min(tied)
+
+
+def chosen_runs(outcomes: Sequence[Outcome], seeds: Sequence[int] = FRESH) -> list[Run]:
+    """The runs of the fair question, which follow from the recorded factorial."""
+    return [
+        mnist(loss, seed=seed, protocol=protocol_at(loss, choose_place(outcomes, loss)))
+        for seed in seeds
+        for loss in SHAPES
+    ]
+
+
+def judge_fair_question(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
+    """The three contrasts, from the outcomes of ``chosen_runs``."""
+    tuned = {loss_label(s): accuracies([o for o in outcomes if o.run.loss == s]) for s in SHAPES}
+    ce = tuned.pop("CE")
+    pairs = {f"{label} minus CE": differences(each, ce) for label, each in tuned.items()}
+    return judge({name: each for name, each in pairs.items() if each}, MARGIN)
+
+
+# ------------------------------------------------------------------------------------- stopping
+
+STOPPING = """\
+When to stop without clean labels: the CNN, CE and CLL with sigma 1, each at its published place, on
+90 % of the labels, seeds 5, 6, 7. Noisy validation keeps the epoch with the best accuracy on the
+held-out noisy labels, the first of equals. Label Wave keeps the first epoch e at which the number
+of training predictions that changed, averaged over the epochs e-2 to e, is lower than the same
+average one epoch later; the last epoch if there is none. Clean test accuracy, in percent, paired by
+seed; a diverged run counts as 10 %. The contrasts of the family, for each of the two losses: noisy
+validation minus last epoch, Label Wave minus last epoch, Label Wave minus noisy validation; judged
+as above, below, equivalent or undecided by two-sided and by two one-sided t-tests, both adjusted by
+Holm, with the margin of 0.5 points.
+"""
+
+
+def label_wave(changed: Sequence[int | None]) -> int:
+    """The epoch, from 1 on, that Label Wave keeps (Yuan, Feng and Liu, ICLR 2024, arXiv
+    2502.07551), with a window fixed here. ``changed[e - 1]`` is the number of predictions that
+    differ from those of the epoch before, None for the first."""
+    smooth = {e: sum(changed[e - WINDOW : e]) / WINDOW for e in range(WINDOW + 1, len(changed) + 1)}
+    for e in range(WINDOW + 1, len(changed)):
+        if smooth[e] < smooth[e + 1]:
+            return e
+    return len(changed)
+
+
+def stopped_by_label_wave(outcome: Outcome) -> float:
+    curves = outcome.record["curves"]
+    return curves["test_accuracy"][label_wave(curves["changed"]) - 1]
+
+
+def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
+    """The six contrasts, from the runs of the factorial that stand at the published places."""
+    pairs: dict[str, list[float]] = {}
+    for loss, place in ((CE, OF_CE), (CLL, OF_CLL)):
+        group = [o for o in outcomes if o.run.loss == loss
+                 and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
+        last, valid = accuracies(group), accuracies(group, "val_chosen")
+        wave = {o.run.seed: stopped_by_label_wave(o) for o in group}
+        label = loss_label(loss)
+        pairs |= {
+            f"{label}: noisy validation minus last": differences(valid, last),
+            f"{label}: Label Wave minus last": differences(wave, last),
+            f"{label}: Label Wave minus noisy validation": differences(wave, valid),
+        }
+    return judge({name: each for name, each in pairs.items() if each}, MARGIN)
+
+
+def at_published_places() -> list[Run]:
+    return [placed(loss, at, seed, "cnn4") for seed in UNSEEN
+            for loss, at in ((CE, OF_CE), (CLL, OF_CLL))]  # fmt: skip
+
+
+def _rule(
+    name: str, words: str, runs: Callable[[], list[Run]],
+    apply: Callable[[Sequence[Outcome]], Mapping],
+) -> Rule:  # fmt: skip
+    return Rule(name, words, MARGIN, runs, apply)
+
+
+RULES = (
+    _rule("size and shape, CNN", SIZE_AND_SHAPE, step_decay_shape, judge_size_and_shape),
+    _rule("size and shape, MLP", SIZE_AND_SHAPE, step_decay_shape_mlp, judge_size_and_shape),
+    _rule("the fair question", FAIR_QUESTION, step_decay_shape, judge_fair_question),
+    _rule("stopping", STOPPING, at_published_places, judge_stopping),
+)

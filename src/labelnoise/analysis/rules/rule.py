@@ -1,0 +1,48 @@
+"""What a rule is, and how it reads outcomes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from labelnoise.configuration import Run
+from labelnoise.data import INFO
+from labelnoise.sweep import Outcome
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One question and how it is judged.
+
+    - ``words``: the whole rule, for a reader; they do not change once a run of it is recorded.
+    - ``margin``: in percentage points; the words name it.
+    - ``runs``: what it judges.
+    - ``judge``: outcomes -> the verdicts.
+    - ``after``: why the words were written after the runs; empty where they came before.
+    """
+
+    name: str
+    words: str
+    margin: float
+    runs: Callable[[], list[Run]]
+    judge: Callable[[Sequence[Outcome]], dict]
+    after: str = ""
+
+    def __post_init__(self):
+        if f"{self.margin:g} points" not in self.words:
+            raise ValueError(f"the words of rule {self.name!r} do not name its margin, "
+                             f"{self.margin:g} points")  # fmt: skip
+
+
+def accuracies(outcomes: Sequence[Outcome], field: str = "last") -> dict[int, float]:
+    """``result[field]`` by seed, in percent; a diverged run counts as a guess, 100/K."""
+
+    def value(o: Outcome) -> float:
+        if o.record["result"]["diverged_at"] is not None:
+            return 100 / INFO[o.run.dataset].num_classes
+        return o.record["result"][field]
+
+    return {o.run.seed: value(o) for o in outcomes}
+
+
+def differences(a: dict[int, float], b: dict[int, float]) -> list[float]:
+    """``a - b`` over the seeds that both have, in the order of the seeds."""
+    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]

@@ -1,0 +1,138 @@
+"""What is run: grids and profiles, as plain Python data. A file a notebook."""
+
+from labelnoise.configuration import Run, noisy, published
+from labelnoise.experiments.benchmark import (
+    benchmark_cifar10,
+    benchmark_cnn,
+    benchmark_headline,
+    benchmark_mlp,
+    benchmark_mr,
+)
+from labelnoise.experiments.dmi import dmi_cifar10, dmi_clean, dmi_cold, dmi_fashion, dmi_mr
+from labelnoise.experiments.mnist_symmetric import (
+    CLL,
+    CLL_CANDIDATES,
+    CLL_FORMS,
+    CLL_SIGMAS,
+    SEEDS,
+    SYMMETRIC_60,
+    anl,
+    ce_protocols,
+    clean_labels,
+    cll_choice,
+    cll_map,
+    cll_normalised,
+    cll_points,
+    cnn_losses,
+    every_loss,
+    headline,
+    parity,
+    robust_losses,
+    setting_of,
+    size_or_shape,
+    step_decay_shape,
+    step_decay_shape_mlp,
+)  # fmt: skip
+from labelnoise.experiments.model_the_noise import (
+    assumed_flips,
+    assumed_rates,
+    clipping,
+    detectors,
+    estimated_matrices,
+    fashion,
+    own_labels,
+    thirty_percent,
+)  # fmt: skip
+from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
+from labelnoise.protocols import MNIST_PROTOCOL
+
+__all__ = [  # what notebooks and tests find here besides the grids
+    "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",
+    "SEEDS", "SYMMETRIC_60", "Run", "noisy", "profile_runs", "published", "setting_of",
+]  # fmt: skip
+
+
+def smoke() -> list[Run]:
+    """Seconds: the headline in miniature, on scikit-learn's digits, so that it needs no network."""
+    protocol = {**MNIST_PROTOCOL, "epochs": 2}
+    return [
+        Run("digits", SYMMETRIC_60, loss, "mlp", protocol, probe=("gradient",), subset=400)
+        for loss in (published("mnist", "CE"), CLL)
+    ]
+
+
+GRIDS = {
+    "headline": headline,
+    "robust_losses": robust_losses,
+    "cll_map": cll_map,
+    "cll_points": cll_points,
+    "cll_choice": cll_choice,
+    "clean_labels": clean_labels,
+    "ce_protocols": ce_protocols,
+    "cll_normalised": cll_normalised,
+    "every_loss": every_loss,
+    "anl": anl,
+    "ratio_sweep": ratio_sweep,
+    "cll_start": cll_start,
+    "cnn_losses": cnn_losses,
+    "size_or_shape": size_or_shape,
+    "thirty_percent": thirty_percent,
+    "clipping": clipping,
+    "assumed_rates": assumed_rates,
+    "estimated_matrices": estimated_matrices,
+    "assumed_flips": assumed_flips,
+    "own_labels": own_labels,
+    "detectors": detectors,
+    "fashion": fashion,
+    "dmi_fashion": dmi_fashion,
+    "dmi_cold": dmi_cold,
+    "dmi_mr": dmi_mr,
+    "dmi_clean": dmi_clean,
+    "dmi_cifar10": dmi_cifar10,
+    "step_decay_shape": step_decay_shape,
+    "step_decay_shape_mlp": step_decay_shape_mlp,
+    "benchmark_headline": benchmark_headline,
+    "benchmark_mlp": benchmark_mlp,
+    "benchmark_mr": benchmark_mr,
+    "benchmark_cnn": benchmark_cnn,
+    "benchmark_cifar10": benchmark_cifar10,
+    "parity": parity,
+    "smoke": smoke,
+}
+
+
+def cpu_full() -> list[Run]:
+    """Every table that two cores can carry: all runs with the MLP, and the headline."""
+    real = [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()]
+    return headline(seeds=[0]) + [run for run in real if run.model == "mlp"]
+
+
+def gpu() -> list[Run]:
+    """The headline at five seeds, and the tables of CLL and of the first robust losses."""
+    names = ("headline", "robust_losses", "cll_map", "cll_points", "cll_choice", "clean_labels",
+             "ce_protocols", "cll_normalised", "cnn_losses", "size_or_shape",
+             "step_decay_shape")  # fmt: skip
+    return [run for name in names for run in GRIDS[name]()]
+
+
+def paper() -> list[Run]:
+    """Every run of every table."""
+    return [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()]
+
+
+# Profile -> the runs that `make reproduce` really trains on this machine; the rest is replayed.
+PROFILES = {
+    "replay": list,
+    "smoke": smoke,
+    "headline": lambda: headline(seeds=[0]),
+    "cpu-full": cpu_full,
+    "gpu": gpu,
+    "paper": paper,
+}
+
+
+def profile_runs(profile: str) -> list[Run]:
+    """The runs of a profile, each once; ``ValueError`` lists the profiles if it is unknown."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(PROFILES)}")
+    return list({run.key: run for run in PROFILES[profile]()}.values())

@@ -1,0 +1,260 @@
+"""Rules judge what their words say, and were written before the runs that they judge."""
+
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from labelnoise.analysis import contrasts
+from labelnoise.analysis.rules import RULES, Rule, benchmark, mnist_symmetric
+from labelnoise.experiments.mnist_symmetric import CORNERS, OF_CE, OF_CLL, SHAPES, UNSEEN
+from labelnoise.ledger import COMMITTED, ROOT, Ledger
+from labelnoise.sweep import Outcome
+
+# ------------------------------------------------------------------------------ before the runs
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True)
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+@pytest.fixture
+def history():
+    if not git("rev-parse", "HEAD"):
+        pytest.skip("there is no git history here")
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        pytest.skip("the clone is shallow: fetch the whole history (git fetch --unshallow)")
+
+
+def flat(text: str) -> str:
+    """The words alone: without line breaks, indents, quotes and the signs of comments."""
+    return " ".join(re.sub(r"[\"'#\\]", " ", text).split())
+
+
+@cache
+def source_at(commit: str) -> str:
+    """All of the package as it stood at a commit; empty for a commit that is not there."""
+    packed = subprocess.run(["git", "-C", ROOT, "archive", commit, "src"], capture_output=True)
+    if packed.returncode:
+        return ""
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
+        texts = [files.extractfile(m).read() for m in files if m.name.endswith(".py")]
+    return flat(b"\n".join(texts).decode())
+
+
+def judged_before_it_was_written(rule: Rule, records: Ledger) -> list[str]:
+    """The records of a rule whose commit does not hold its words."""
+    found = {run.key: records.find(run) for run in rule.runs()}
+    commits = {key: r["provenance"]["commit"] for key, r in found.items() if r}
+    return [key for key, at in commits.items() if flat(rule.words) not in source_at(at)]
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_stood_in_the_commit_of_every_record_that_it_judges(rule, history):
+    late = judged_before_it_was_written(rule, Ledger(COMMITTED))
+    assert bool(late) <= bool(rule.after), f"{late} were made before the words of {rule.name!r}"
+
+
+def test_a_rule_written_after_its_runs_is_found_out(history):
+    headline = RULES["most cases, the headline's cell"]
+    assert judged_before_it_was_written(headline, Ledger(COMMITTED))
+
+
+# ------------------------------------------------------------------------------------ contrasts
+
+
+def test_holm_is_holm():
+    """Worked out by hand: 3 x 0.01, 2 x 0.03, and 0.04, which may not fall below the one before."""
+    adjusted = contrasts.holm({"a": 0.03, "b": 0.01, "c": 0.04})
+    assert adjusted == pytest.approx({"b": 0.03, "a": 0.06, "c": 0.06})
+    assert contrasts.holm({"a": 0.7, "b": 0.9}) == {"a": 1.0, "b": 1.0}
+
+
+def test_words_follow_from_the_tests_and_the_margin():
+    found = contrasts.judge(
+        {
+            "far": [3.0, 3.2, 2.9, 3.1],
+            "level": [0.05, -0.1, 0.08, -0.02],
+            "certain but small": [0.4, 0.41, 0.39, 0.4],
+            "wide": [5.0, -4.0, 6.0, -3.0],
+            "down": [-3.0, -3.2, -2.9, -3.1],
+            "alone": [40.0],
+        },
+        margin=0.5,
+    )
+    words = {name: verdict.word for name, verdict in found.items()}
+    assert words == {"far": "above", "level": "equivalent", "certain but small": "equivalent",
+                     "wide": "undecided", "down": "below", "alone": "undecided"}  # fmt: skip
+    p = stats.ttest_1samp([3.0, 3.2, 2.9, 3.1], 0).pvalue
+    assert found["wide"].p_difference > found["far"].p_difference >= p
+
+
+@pytest.mark.parametrize(("values", "word"), [
+    ([1.0, 1.0], "above"), ([-1.0, -1.0], "below"), ([0.2, 0.2], "equivalent"),
+    ([0.0, 0.0], "equivalent"), ([0.5, 0.5], "undecided"),
+])  # fmt: skip
+def test_values_without_spread_are_judged_too(values, word):
+    assert contrasts.judge({"it": values}, margin=0.5)["it"].word == word
+
+
+@pytest.mark.parametrize(("values", "margin"), [([], 0.5), ([np.nan, 1.0], 0.5), ([1.0, 2.0], 0)])
+def test_what_cannot_be_judged_is_refused(values, margin):
+    with pytest.raises(ValueError, match=r"margin=|finite"):
+        contrasts.judge({"it": values}, margin)
+
+
+def test_false_alarms_are_as_rare_as_they_promise():
+    """400 families of six contrasts between equals: at least one alarm in at most 5 % (Holm)."""
+    draws = np.random.default_rng(0).normal(0, 2, (400, 6, 4))
+    alarms = [
+        any(v.word in ("above", "below")
+            for v in contrasts.judge(dict(enumerate(family)), 0.01).values())
+        for family in draws
+    ]  # fmt: skip
+    assert 0.02 < np.mean(alarms) < 0.075
+
+
+# ------------------------------------------------------------------------------- the rules of 03
+
+
+def made(run, last: float, *, val: float = 30.0, changed=(None, 9, 8, 7, 6)) -> Outcome:
+    n = len(changed)
+    curves = {"test_accuracy": [90.0 + e for e in range(n - 1)] + [last],
+              "val_accuracy": [20.0] * (n - 1) + [val], "changed": list(changed)}  # fmt: skip
+    result = {"last": last, "diverged_at": None, "val_chosen": 91.0}
+    return Outcome(run, {"result": result, "curves": curves}, "committed")
+
+
+def factorial(last: Callable, val: Callable = lambda loss, place: 30.0) -> list[Outcome]:
+    """The factorial with the accuracies of ``last(loss, place)`` and a little spread by seed."""
+    return [
+        made(mnist_symmetric.placed(loss, at, seed, "cnn4"), last(loss, at) + 0.02 * (seed - 6),
+             val=val(loss, at))
+        for seed in UNSEEN for at in CORNERS for loss in SHAPES
+    ]  # fmt: skip
+
+
+def test_a_world_in_which_only_the_step_matters():
+    outcomes = factorial(lambda loss, at: 97.0 - 24 * at[0])
+    found = mnist_symmetric.judge_size_and_shape(outcomes)
+    words = {name: v if isinstance(v, str) else v.word for name, v in found.items()}
+    assert words == {
+        "size within CE": "above", "size within CLL": "above",
+        "shape at CE's place": "equivalent", "shape at CLL's place": "equivalent",
+        "kernel, sigma 1": "equivalent", "kernel, sigma 0.5": "equivalent",
+        "correntropy adds nothing": "supported", "most of the gain is size": "supported",
+    }  # fmt: skip
+
+
+def test_a_world_in_which_only_the_kernel_matters():
+    better = SHAPES[1:3]
+    outcomes = factorial(lambda loss, at: 97.0 if loss in better else 49.0)
+    found = mnist_symmetric.judge_size_and_shape(outcomes)
+    words = {name: v if isinstance(v, str) else v.word for name, v in found.items()}
+    assert words == {
+        "size within CE": "equivalent", "size within CLL": "equivalent",
+        "shape at CE's place": "above", "shape at CLL's place": "above",
+        "kernel, sigma 1": "above", "kernel, sigma 0.5": "above",
+        "correntropy adds nothing": "refuted", "most of the gain is size": "refuted",
+    }  # fmt: skip
+
+
+def test_half_a_factorial_judges_what_it_can():
+    few = [o for o in factorial(lambda loss, at: 97.0) if o.run.loss in SHAPES[:2]]
+    assert "kernel, sigma 1" not in mnist_symmetric.judge_size_and_shape(few)
+    assert mnist_symmetric.judge_size_and_shape([]) == {}
+
+
+def test_noisy_validation_chooses_the_place_and_ties_go_to_the_smaller_step():
+    ce = SHAPES[0]
+    best = factorial(lambda loss, at: 50.0, lambda loss, at: 38.0 if at == (2, 2) else 30.0)
+    assert mnist_symmetric.choose_place(best, ce) == (2, 2)
+    level = factorial(lambda loss, at: 50.0, lambda loss, at: 38.0 if at[1] == 2 else 30.0)
+    assert mnist_symmetric.choose_place(level, ce) == (0, 2)
+    runs = mnist_symmetric.chosen_runs(level)
+    assert len(runs) == 12
+    assert {(r.seed, r.val_fraction) for r in runs} == {(8, 0.0), (9, 0.0), (10, 0.0)}
+    with pytest.raises(ValueError, match="has not all of its seeds"):
+        mnist_symmetric.choose_place(level[:-4], SHAPES[3])
+
+
+def test_published_protocols_are_two_of_the_places():
+    from labelnoise.protocols import MNIST_PROTOCOL
+
+    ce, cll = SHAPES[:2]
+    assert mnist_symmetric.protocol_at(ce, OF_CE) == MNIST_PROTOCOL
+    assert mnist_symmetric.protocol_at(cll, OF_CLL) == MNIST_PROTOCOL
+
+
+def test_label_wave_stops_at_the_first_minimum_of_the_smoothed_changes():
+    """By hand: the means of three are 8, 6, 5, 5.67, ...: the minimum is that of epoch 6."""
+    changed = [None, 9, 8, 7, 3, 5, 9, 1, 1]
+    assert mnist_symmetric.label_wave(changed) == 6
+    assert mnist_symmetric.label_wave([None, 9, 8, 7, 6, 5]) == 6, "never: the last epoch"
+
+
+def test_the_fair_question_compares_each_cll_with_ce():
+    runs = mnist_symmetric.chosen_runs(factorial(lambda loss, at: 50.0))
+    level = {"CE": 96.0, "CLL": 98.0}
+    outcomes = [made(r, level[r.loss["name"]] + 0.01 * r.seed) for r in runs]
+    found = mnist_symmetric.judge_fair_question(outcomes)
+    assert [v.word for v in found.values()] == ["above"] * 3
+
+
+def test_stopping_compares_both_rules_with_the_last_epoch():
+    outcomes = factorial(lambda loss, at: 60.0)
+    found = {name: v.word for name, v in mnist_symmetric.judge_stopping(outcomes).items()}
+    assert found["CE: noisy validation minus last"] == "above"
+    assert found["CE: Label Wave minus last"] == "equivalent", "it never stops here"
+    assert len(found) == 6
+
+
+# ------------------------------------------------------------------------------- the rules of 05
+
+
+def benchmarked(value: Callable) -> list[Outcome]:
+    return [
+        made(run, value(run) + 0.01 * run.seed)
+        for run in benchmark.judged_runs()
+    ]  # fmt: skip
+
+
+def test_a_world_in_which_cll_is_best_everywhere():
+    points = {"CE": 50.0, "CLL": 95.0}
+    outcomes = benchmarked(lambda run: points.get(run.loss["name"], 80.0))
+    found = benchmark.judge_most_cases(outcomes)
+    assert found["shares"]["CLL above the others"] == (100.0, 100.0, 100.0, "reproduced")
+    assert found["shares"]["robust losses above CE"][3] == "reproduced"
+    cells = found["against CE"]
+    assert len(cells) == 10
+    assert all(v.word == "above" for each in cells.values() for v in each.values())
+    assert any(benchmark.STOPPED in each for each in cells.values())
+
+
+def test_one_data_set_decides_nothing_and_a_diverged_run_is_a_guess():
+    outcomes = [o for o in benchmarked(lambda run: 90.0) if o.run.dataset == "mr"]
+    assert benchmark.judge_most_cases(outcomes)["shares"]["CLL above the others"][3] == "undecided"
+    first = outcomes[0]
+    lost = {"last": None, "diverged_at": 3, "val_chosen": None}
+    outcomes[0] = replace(first, record={**first.record, "result": lost})
+    cell = benchmark.by_cell(outcomes)[benchmark.cell_of(first.run)]
+    assert cell["CE"][first.run.seed] == 50.0
+
+
+def test_a_rule_must_name_its_margin():
+    with pytest.raises(ValueError, match=r"do not name its margin, 0\.3 points"):
+        replace(RULES["most cases"], margin=0.3)
+
+
+def test_every_rule_is_in_a_file_of_rules():
+    folder = Path(mnist_symmetric.__file__).parent
+    assert {p.stem for p in folder.glob("*.py")} >= {"mnist_symmetric", "benchmark", "rule"}
