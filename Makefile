@@ -1,13 +1,14 @@
 # `make` lists the targets. Any recent make will do, macOS's included.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env data reproduce test audit bench publish clean
+.PHONY: help env data reproduce test audit evidence bench publish clean
 
 PYTHON   ?= python3
 DATA     ?= mnist
 PROFILE  ?= auto
 EXECUTOR ?= local
 N        := 5
+WORKERS  :=
 SEED     :=
 
 # A .venv is current when it holds the stamp named after this lock, this pyproject and this folder.
@@ -76,6 +77,9 @@ test: env ## every test, and every notebook against its committed outputs
 
 audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
+
+evidence: env ## maintainers: train what results/ lacks of the queue, at low priority (WORKERS=all cores)
+	$(PY) -m labelnoise.evidence $(if $(WORKERS),--workers $(WORKERS))
 
 bench: env ## speed and memory against their targets, into benchmarks/ (about 35 minutes)
 	$(PY) benchmarks/losses.py --write

@@ -334,7 +334,8 @@ LAYERS = [
     "data_download", "data_formats", "data_sources", "data", "photo_sets", "text", "augment",
     "models", "protocols", "configuration", "experiments", "machine", "task", "train",
     "confident", "classifier", "own_data", "stages", "ledger", "progress", "workers", "cluster",
-    "sweep", "stats", "analysis", "tables", "figures", "claims", "report", "reproduce", "audit",
+    "sweep", "evidence", "stats", "analysis", "tables", "figures", "claims", "report",
+    "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 

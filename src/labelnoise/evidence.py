@@ -1,0 +1,103 @@
+"""Trains the evidence that `results/` lacks, in the order of `experiments/queue.py`.
+
+    python -m labelnoise.evidence            # trains, at the lowest priority, until all is there
+    python -m labelnoise.evidence --plan     # says what is left, in core-hours by grid
+
+For maintainers. Records go into `results/` whole, one by one; a training that is stopped goes on
+where it was when the command is run again from the same commit. Run it from a clone of its own, so
+that editing the source voids no checkpoint.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from labelnoise import data
+from labelnoise.configuration import Run
+from labelnoise.experiments.queue import queue
+from labelnoise.ledger import COMMITTED, Ledger, RecordError
+from labelnoise.machine import commit
+from labelnoise.sweep import SweepError, train_missing
+
+LOWEST = 19  # the niceness of what should disturb nobody
+
+
+def plan(entries: Sequence[tuple[str, Sequence[Run]]], ledger: Ledger) -> pd.DataFrame:
+    """One row an entry of the queue that lacks records: how many there are, and the core-hours that
+    are left, by the pace of the recorded runs; NaN where nothing like it is recorded."""
+    pace = paces(ledger)
+    rows = []
+    for title, runs in entries:
+        left = [run for run in runs if not ledger.path(run).exists()]
+        hours = sum(run.epochs * pace(run) for run in left) / 3600
+        if left:
+            rows.append({"grid": title, "runs": len(runs), "left": len(left), "core-hours": hours})
+    return pd.DataFrame(rows, columns=["grid", "runs", "left", "core-hours"]).set_index("grid")
+
+
+def paces(ledger: Ledger):
+    """A function of a run: seconds an epoch on one core, the median of the CPU's records of the
+    same data set and network, or of the same network; NaN if there is none."""
+    seen: dict[tuple, list[float]] = {}
+    for record in ledger.records():
+        made, run = record["provenance"], Run(**record["config"])
+        if "NVIDIA" not in made["device"]:
+            for alike in ((run.dataset, run.model), (run.model,)):
+                seen.setdefault(alike, []).append(made["seconds"] * made["threads"] / run.epochs)
+    medians = {alike: statistics.median(values) for alike, values in seen.items()}
+
+    def pace(run: Run) -> float:
+        return medians.get((run.dataset, run.model), medians.get((run.model,), float("nan")))
+
+    return pace
+
+
+def with_data(runs: Sequence[Run]) -> list[Run]:
+    """The runs whose data are on this machine or can be fetched; the others are named, and left."""
+    lacking = {}
+    for name in dict.fromkeys(run.dataset for run in runs):
+        try:
+            data.load(name)
+        except data.DataError as error:
+            lacking[name] = str(error)
+            print(f"left out, for want of their data: the runs on {name}: {error}", flush=True)
+    return [run for run in runs if run.dataset not in lacking]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when nothing is left, 1 when something failed or cannot begin."""
+    parser = argparse.ArgumentParser(prog="labelnoise.evidence", description=__doc__.split("\n")[0])
+    parser.add_argument("--workers", type=int, help="runs at a time (default: one a core)")
+    parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
+    chosen = parser.parse_args(arguments)
+    ledger = Ledger(COMMITTED)
+    try:
+        entries = queue()
+        left = plan(entries, ledger)
+        print(left.round(1).to_string() if len(left) else "nothing is left to train")
+        print(f"{left['left'].sum()} runs, {left['core-hours'].sum():.1f} core-hours", flush=True)
+        if chosen.plan or not len(left):
+            return 0
+        if (at := commit()) is None or at.endswith("+changes"):
+            raise ValueError("a record names the commit that made it, and the source here is "
+                             f"{at or 'in no git repository'}: commit it, then run again, best "
+                             "from a clone of its own")  # fmt: skip
+        if hasattr(os, "nice"):
+            os.nice(LOWEST)
+        runs = with_data([run for _, runs in entries for run in runs])
+        print(f"{train_missing(runs, ledger, workers=chosen.workers)} runs trained")
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished is recorded; run it again, from this commit, to go on.")
+        return 1
+    except (ValueError, RecordError, SweepError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
