@@ -333,9 +333,9 @@ LAYERS = [
     "seeds", "noise", "transition", "estimate", "losses", "theory", "locks", "torchvision_shim",
     "data_download", "data_formats", "data_sources", "data", "photo_sets", "text", "augment",
     "models", "protocols", "configuration", "dmi_grids", "thirty_grids", "experiments", "machine",
-    "task", "train", "confident", "classifier", "own_data", "stages", "ledger", "progress",
-    "workers", "cluster", "sweep", "stats", "tables", "figures", "claims", "report", "reproduce",
-    "audit",
+    "task", "train", "confident", "classifier", "own_data", "stages", "ledger", "manifest",
+    "progress", "workers", "cluster", "sweep", "stats", "tables", "figures", "claims", "report",
+    "reproduce", "soundness", "judgement", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 
