@@ -74,7 +74,7 @@ test: env ## every test, and every notebook against its committed outputs
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
-audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
+audit: env ## check every committed record, retrain N drawn at random, compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
 bench: env ## speed and memory against their targets, into benchmarks/ (about 35 minutes)

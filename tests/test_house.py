@@ -335,7 +335,7 @@ LAYERS = [
     "models", "protocols", "configuration", "dmi_grids", "thirty_grids", "experiments", "machine",
     "task", "train", "confident", "classifier", "own_data", "stages", "ledger", "manifest",
     "progress", "workers", "cluster", "sweep", "stats", "tables", "figures", "claims", "report",
-    "reproduce", "soundness", "judgement", "audit",
+    "reproduce", "history", "soundness", "judgement", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 

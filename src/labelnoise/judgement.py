@@ -14,8 +14,9 @@
   from the other committed seeds of the same setting (the same config but for the seed) if there are
   three of them: s^2 is their variance, df = n - 1. With fewer, they are pooled over the settings
   with two seeds or more of the same data, noise, network, protocol and method, whatever the loss:
-  s^2 = sum (n_i - 1) s_i^2 / sum (n_i - 1), df = sum (n_i - 1). The record itself is always left
-  out: it must not vouch for itself.
+  s^2 = sum (n_i - 1) s_i^2 / sum (n_i - 1), df = sum (n_i - 1). A single pair of seeds, df = 1,
+  would allow 90 s and judges nothing. The record itself is always left out: it must not vouch for
+  itself.
   - Numbers have a grain, and s is at least grain / sqrt(12), the rounding to it: 1 for counts and
     epochs, 0.01 for all others.
   - Of a list (``T``, ``recalls``) the entry that differs most is judged by the largest s of all.
@@ -66,7 +67,8 @@ def judge(record: dict, again: dict, records: Sequence[dict]) -> Verdict:
     unlike += [name for name in was if name.endswith("noise_rate") and was[name] != now[name]]
     if same_machine(made, new):
         unlike = [name for name in {**was, **now} if was.get(name) != now.get(name)]
-        why = f"NOT EQUAL TO THE BIT on the same machine: {listed(unlike, was, now)}"
+        which = listed(unlike, was, now) or "the arrays, or how a number is written"
+        why = f"NOT EQUAL TO THE BIT on the same machine: {which}"
         if "processor" not in made:
             why += f"; the record names its processor by a word only, {made['device']}"
         return Verdict(FALLS, why)
@@ -141,7 +143,7 @@ def spread_of(
     if len(mine := table(own)) >= FEWEST:
         tables = [mine]
     df = sum(len(t) - 1 for t in tables)
-    if not df:
+    if df < 2:
         return None
     return np.sqrt(sum((len(t) - 1) * t.var(axis=0, ddof=1) for t in tables) / df), df
 
