@@ -75,7 +75,7 @@ test: env ## every test, and every notebook against its committed outputs
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
-audit: env ## retrain N committed records drawn at random, and compare (N=5, SEED=random)
+audit: env ## check every committed record, retrain N drawn at random, compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
 evidence: env ## maintainers: train what results/ lacks of the queue, at low priority (WORKERS=all cores)

@@ -122,6 +122,14 @@ def test_a_run_does_not_depend_on_what_runs_beside_it_nor_on_its_process(undistu
     assert len(theirs) == 3
 
 
+def test_what_a_system_does_not_tell_of_its_processor_is_null(monkeypatch):
+    monkeypatch.setattr(machine, "cpuinfo", dict)
+    told = machine.processor(CPU)
+    assert told.pop("instructions")
+    assert set(told.values()) == {None}
+    assert machine.device_name(CPU), "a word there is all the same"
+
+
 def test_the_record_says_what_it_was_asked_and_where_it_was_made():
     of = run()
     made = record(of)
@@ -129,8 +137,11 @@ def test_the_record_says_what_it_was_asked_and_where_it_was_made():
     assert made["config"] == of.config
     assert set(made["provenance"]) == {
         *("version", "commit", "flips_sha256", "torch", "python", "device"),
-        *("threads", "precision", "seconds", "date"),
+        *("processor", "threads", "precision", "seconds", "date"),
     }
+    processor = made["provenance"]["processor"]
+    assert set(processor) == {"vendor", "family", "model", "instructions"}
+    assert ("no native" in processor["instructions"]) == (not machine.native_bfloat16())
     assert made["provenance"]["threads"] == 1
     assert made["provenance"]["torch"] == torch.__version__
     true = data.load("digits", "train")[1][:300]
@@ -259,6 +270,7 @@ FOREIGN = {
     "torch": {"torch": "0.0.1"},
     "precision": {"precision": None},
     "code": {"patches": [(train, "CODE", "another")]},
+    "processor": {"patches": [(train, "processor", lambda device: {"model": "another"})]},
     # what a GPU has written: torch would put it back on a GPU, which may not be there
     "device": {
         "patches": [

@@ -2,7 +2,9 @@
 
 There are two ledgers. ``results/`` is committed evidence: it is read, and no command but the
 maintainers' writes it. ``reproduced/results/`` is this machine's. A record is written whole or
-not at all, and is checked whenever it is read.
+not at all, and is checked whenever it is read, by two checksums in its provenance: ``sha256`` is
+the digest of what must be bit-identical on one machine, ``seal`` covers the provenance, too.
+Records from before there was a seal have none; ``results/MANIFEST.sha256`` vouches for them.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +24,10 @@ from labelnoise.configuration import Run, config_key
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results"
 REPRODUCED = ROOT / "reproduced"
-PARTS = ("config", "result", "curves", "provenance")
+EXACT = ("config", "result", "curves")  # bit-identical on one machine
+PARTS = (*EXACT, "provenance")
+DAMAGED_ARRAYS = (ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, zlib.error,
+                  zipfile.BadZipFile)  # fmt: skip
 
 
 def output() -> Path:
@@ -65,7 +71,7 @@ class Ledger:
                 arrays = {name: stored[name] for name in stored.files}
             if fingerprints(arrays) != record["result"]["arrays"]:
                 raise ValueError("their checksums are not those of the record")
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except DAMAGED_ARRAYS as error:
             raise RecordError(
                 f"arrays {path} are damaged or belong to another run ({error}); delete them and "
                 "the record, and run again, or restore them with git"
@@ -115,15 +121,29 @@ class Ledger:
 
 
 def seal(record: dict) -> dict:
-    """The record with the SHA-256 of its config, result and curves in its provenance."""
-    provenance = {**record["provenance"], "sha256": digest(record)}
-    return {**{part: record[part] for part in PARTS}, "provenance": provenance}
+    """The record with both checksums in its provenance: ``sha256``, its digest, and ``seal``."""
+    record = {part: record[part] for part in PARTS}
+    record["provenance"] = {**record["provenance"], "sha256": digest(record)}
+    record["provenance"]["seal"] = seal_of(record)
+    return record
 
 
 def digest(record: dict) -> str:
-    """SHA-256 of the canonical JSON of what must be bit-identical on one machine."""
-    exact = {part: record[part] for part in ("config", "result", "curves")}
-    canonical = json.dumps(exact, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """SHA-256 of the canonical JSON of what must be bit-identical on one machine: ``config``,
+    ``result`` and ``curves``."""
+    return sha256({part: record[part] for part in EXACT})
+
+
+def seal_of(record: dict) -> str:
+    """SHA-256 of the canonical JSON of all four parts but the seal itself."""
+    whole = {part: record[part] for part in PARTS}
+    whole["provenance"] = {k: v for k, v in record["provenance"].items() if k != "seal"}
+    return sha256(whole)
+
+
+def sha256(content: object) -> str:
+    """SHA-256 of the canonical JSON: keys sorted, no spaces, floats by their shortest digits."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -136,20 +156,41 @@ def fingerprints(arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def read(path: Path) -> dict:
-    """The record at ``path``, verified: complete, its config, result and curves unedited (not its
-    provenance, which no checksum covers), and under the key of its config."""
+    """The record at ``path``, verified: complete, with every key once, its config, result and
+    curves unedited, its provenance, too, where there is a seal, and under the key of its config.
+
+    Raises ``RecordError`` for any other, and for what cannot be read.
+    """
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(), object_pairs_hook=each_key_once)
         if set(record) != set(PARTS) or record["provenance"]["sha256"] != digest(record):
             raise ValueError("its checksum does not match its content")
+        if record["provenance"].get("seal") not in (None, seal_of(record)):
+            raise ValueError("its seal does not match its content")
         if config_key(record["config"]) != path.stem:
             raise ValueError("its name is not the key of its config")
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise RecordError(
-            f"record {path} is damaged or was edited ({error}); delete it and run "
+            f"record {path} cannot be read ({error.strerror}); make it a readable file, or restore "
+            "it with git"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise RecordError(
+            f"record {path} is damaged or was edited ({why}); delete it and run "
             "again, or restore it with git"
         ) from error
     return record
+
+
+def each_key_once(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object; ``ValueError`` for a key that it has twice, of which readers differ in which
+    one they believe."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has the key {max(names, key=names.count)!r} twice")
+    return made
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

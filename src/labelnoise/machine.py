@@ -39,8 +39,13 @@ def precision(device: torch.device) -> str:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        native = native_bfloat16()
     return "bfloat16" if native else "float32"
+
+
+def native_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -73,6 +78,7 @@ def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: f
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": device_name(device),
+        "processor": processor(device),
         "threads": threads,
         "precision": precision(device),
         "seconds": round(seconds, 1),
@@ -99,8 +105,38 @@ def commit() -> str | None:
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    return cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def processor(device: torch.device) -> dict:
+    """What decides the last bits of a result beside torch: ``vendor``, ``family``, ``model`` and
+    ``instructions``, the set that torch computes with. The name of a device may stand for several
+    generations. None for what the system does not tell; of a GPU, its name and capability."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return {
+            "vendor": None,
+            "family": None,
+            "model": torch.cuda.get_device_name(device),
+            "instructions": f"compute capability {major}.{minor}",
+        }
+    told = cpuinfo()
+    words = [torch.backends.cpu.get_cpu_capability()]
+    words += ["native bfloat16"] if native_bfloat16() else ["no native bfloat16"]
+    words += ["AMX"] if torch.cpu._is_amx_tile_supported() else []
+    return {
+        "vendor": told.get("vendor_id") or told.get("CPU implementer"),
+        "family": told.get("cpu family") or told.get("CPU architecture"),
+        "model": told.get("model") or told.get("CPU part"),
+        "instructions": ", ".join(words),
+    }
+
+
+def cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core, by its names for it; empty elsewhere."""
+    told: dict[str, str] = {}
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+            name, _, value = line.partition(":")
+            told.setdefault(name.strip(), value.strip())
+    return told

@@ -22,7 +22,15 @@ from labelnoise import models
 from labelnoise.augment import Augmentation
 from labelnoise.configuration import Run, build_loss
 from labelnoise.losses import DMI
-from labelnoise.machine import CODE, autocast, device_name, precision, provenance, session
+from labelnoise.machine import (
+    CODE,
+    autocast,
+    device_name,
+    precision,
+    processor,
+    provenance,
+    session,
+)
 from labelnoise.seeds import generator, stream
 from labelnoise.task import Task
 
@@ -88,7 +96,8 @@ def fit(
 
 def identity(run: Run, device: torch.device, threads: int) -> str:
     """What a checkpoint must share with the training that resumes it, to the bit."""
-    where = f"{torch.__version__} {device_name(device)} {precision(device)} {threads} threads"
+    on = f"{device_name(device)} {processor(device)}"
+    where = f"{torch.__version__} {on} {precision(device)} {threads} threads"
     return f"{run.key} {CODE} {where}"
 
 
