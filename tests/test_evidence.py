@@ -2,7 +2,7 @@
 
 import pytest
 
-from labelnoise import data, evidence, experiments
+from labelnoise import data, evidence, experiments, manifest
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy, queue
 from labelnoise.train import train
 
@@ -66,6 +66,8 @@ def test_what_is_missing_is_trained_into_the_ledger_at_a_low_priority(small, mon
     assert lowered == [19]
     assert "2 runs trained" in capsys.readouterr().out
     assert {r["config"]["seed"] for r in small.records()} == {0, 1, 2}
+    assert manifest.check(small.directory) == {}
+    assert len(manifest.read(small.directory)) == 3
     assert evidence.main([]) == 0
     assert "nothing is left" in capsys.readouterr().out
 

@@ -3,9 +3,10 @@
     python -m labelnoise.evidence            # trains, at the lowest priority, until all is there
     python -m labelnoise.evidence --plan     # says what is left, in core-hours by grid
 
-For maintainers. Records go into `results/` whole, one by one; a training that is stopped goes on
-where it was when the command is run again from the same commit. Run it from a clone of its own, so
-that editing the source voids no checkpoint.
+For maintainers. Records go into `results/` whole, one by one, and at the end, or when it is begun
+again, into the manifest; a training that is stopped goes on where it was when the command is run
+again from the same commit. Run it from a clone of its own, so that editing the source voids no
+checkpoint.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from labelnoise import data
+from labelnoise import data, manifest
 from labelnoise.configuration import Run
 from labelnoise.experiments.queue import queue
 from labelnoise.ledger import COMMITTED, Ledger, RecordError
 from labelnoise.machine import commit
+from labelnoise.manifest import ManifestError
 from labelnoise.sweep import SweepError, train_missing
 
 LOWEST = 19  # the niceness of what should disturb nobody
@@ -68,6 +70,15 @@ def with_data(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.dataset not in lacking]
 
 
+def list_records(runs: Sequence[Run], ledger: Ledger) -> None:
+    """Gives the records of ``runs`` that are there, and their arrays, lines of the manifest."""
+    records = [ledger.path(run) for run in runs]
+    there = [path for path in records if path.exists()]
+    arrays = [path.with_suffix(".npz") for path in there if path.with_suffix(".npz").exists()]
+    for name in manifest.add(ledger.directory, [*there, *arrays]):
+        print(f"listed in {manifest.NAME}: {name}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when nothing is left, 1 when something failed or cannot begin."""
     parser = argparse.ArgumentParser(prog="labelnoise.evidence", description=__doc__.split("\n")[0])
@@ -77,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ledger = Ledger(COMMITTED)
     try:
         entries = queue()
+        runs = [run for _, runs in entries for run in runs]
         left = plan(entries, ledger)
         print(left.round(1).to_string() if len(left) else "nothing is left to train")
         print(f"{left['left'].sum()} runs, {left['core-hours'].sum():.1f} core-hours", flush=True)
@@ -88,12 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                              "from a clone of its own")  # fmt: skip
         if hasattr(os, "nice"):
             os.nice(LOWEST)
-        runs = with_data([run for _, runs in entries for run in runs])
-        print(f"{train_missing(runs, ledger, workers=chosen.workers)} runs trained")
+        list_records(runs, ledger)
+        try:
+            trained = train_missing(with_data(runs), ledger, workers=chosen.workers)
+        finally:
+            list_records(runs, ledger)
+        print(f"{trained} runs trained")
     except KeyboardInterrupt:
         print("\nStopped. What was finished is recorded; run it again, from this commit, to go on.")
         return 1
-    except (ValueError, RecordError, SweepError) as error:
+    except (ValueError, RecordError, ManifestError, SweepError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
