@@ -60,11 +60,11 @@ def check(directory: Path) -> Checked:
     """
     wrong: dict[str, list[str]] = defaultdict(list)
     for name, why in manifest.check(directory).items():
-        wrong[of_record(name)].append(f"{name} {why}")
+        wrong[of_record(name)].append(f"{PurePosixPath(name).name} {why}")
     past = history.read(directory)
     for name in manifest.files(directory) if past else ():
         if why := past.edited(name):
-            wrong[of_record(name)].append(f"{name} {why}")
+            wrong[of_record(name)].append(f"{PurePosixPath(name).name} {why}")
 
     labels, records = Labels(), {}
     for path in sorted(directory.rglob("*.json")):
