@@ -202,7 +202,7 @@ class Labels:
             try:
                 found = READERS[name]("train", data_sources.directories())
                 self.inputs[name] = text.load(name, "train") if name in text.DATASETS else found
-            except NotThere:
+            except (NotThere, KeyError):  # no reader: not a data set of files
                 self.inputs[name] = None
         return self.inputs[name]
 
