@@ -121,7 +121,7 @@ def anl(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
     return [mnist(loss, seed=s, model="mlp", protocol=ANL_PROTOCOL) for s in seeds]
 
 
-def cnn_losses(seeds: Sequence[int] = SEEDS[:1]) -> list[Run]:
+def cnn_losses(seeds: Sequence[int] = SEEDS[:3]) -> list[Run]:
     """Losses of every family at their published MNIST setting with the CNN, which memorises."""
     names = ("AUL", "AGCE", "NCE+RCE", "AEL", "GJS", "RCE", "TaylorCE", "MSE")
     return [mnist(published("mnist", name), seed=s) for s in seeds for name in names]
