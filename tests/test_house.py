@@ -330,12 +330,13 @@ def test_ruff_is_content(command):
 # ---------------------------------------------------------------------- layers and privacy
 
 LAYERS = [
-    "seeds", "noise", "transition", "estimate", "losses", "theory", "locks", "torchvision_shim",
-    "data_download", "data_formats", "data_sources", "data", "photo_sets", "text", "augment",
-    "models", "protocols", "configuration", "dmi_grids", "thirty_grids", "experiments", "machine",
+    "seeds", "origin", "origin_files", "noise", "transition", "estimate", "losses", "theory",
+    "locks", "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
+    "photo_sets", "text", "augment", "models", "protocols", "configuration", "dmi_grids",
+    "thirty_grids", "experiments", "machine",
     "task", "train", "confident", "classifier", "own_data", "stages", "ledger", "progress",
-    "workers", "cluster", "sweep", "stats", "tables", "figures", "claims", "report", "reproduce",
-    "audit",
+    "workers", "cluster", "sweep", "stats", "tables", "figures", "claims", "recompute", "trace",
+    "report", "reproduce", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""
 
