@@ -13,7 +13,7 @@ import pandas as pd
 
 from labelnoise import configuration, experiments, losses, stats, tables, theory
 from labelnoise.experiments import Run
-from labelnoise.origin import quoted, traced
+from labelnoise.origin import of_numbers, quoted, traced
 from labelnoise.sweep import Outcome
 
 RULES = """\
@@ -152,7 +152,7 @@ def accuracy_cell(loss: dict) -> Callable[[Sequence[Outcome]], str]:
     return measure
 
 
-@traced
+@of_numbers
 def over_seeds(values: Sequence[float]) -> str:
     """Mean ± sd, and of how many seeds."""
     return f"{tables.spread(values)} ({len(values)} seed{'s' if len(values) != 1 else ''})"
@@ -175,7 +175,7 @@ def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., J
     return judge
 
 
-@traced
+@of_numbers
 def beside(values: Sequence[float], paper: float) -> str:
     """The mean beside the paper's number, and where one more seed would fall with 95 %."""
     mean, band = stats.summarise(values).mean, stats.prediction_interval(values)
@@ -193,7 +193,7 @@ def gap_cell(outcomes: Sequence[Outcome]) -> str:
     return higher(list(ce.values()), stats.differences(cll, ce))
 
 
-@traced
+@of_numbers
 def higher(ce: Sequence[float], differences: Sequence[float]) -> str:
     """CE's mean ± sd, and the mean difference of CLL at the same seeds, in points and relative."""
     gain, base = stats.summarise(differences).mean, stats.summarise(ce).mean
@@ -213,7 +213,7 @@ def gradient_cell(outcomes: Sequence[Outcome]) -> str:
     return shares([*ce.values()], [*cll.values()])
 
 
-@traced
+@of_numbers
 def shares(ce: Sequence[float], cll: Sequence[float]) -> str:
     """Mean ± sd of both, in percent."""
     return f"CE {tables.spread(ce, 1)} %, CLL {tables.spread(cll, 1)} %"
@@ -232,7 +232,7 @@ def robust_cell(outcomes: Sequence[Outcome]) -> str:
     return side_by_side(found) if len(found) > 1 else NOT_RUN
 
 
-@traced
+@of_numbers
 def side_by_side(accuracies: Mapping[str, Sequence[float]]) -> str:
     """Mean ± sd of each loss."""
     return ", ".join(f"{name} {tables.spread(values)}" for name, values in accuracies.items())
@@ -262,7 +262,7 @@ def won_and_open(gains: Mapping[str, Sequence[float]]) -> tuple[list[str], list[
     return won, [name for name, gain in found.items() if gain.low is None and gain.mean > 0]
 
 
-@traced
+@of_numbers
 def one_by_one(gains: Mapping[str, Sequence[float]], so: str) -> str:
     """The mean difference of CLL to each loss at the same seeds, in points, and for how many its
     95 % interval lies above 0."""
@@ -330,7 +330,7 @@ def _verdict(difference: stats.Summary) -> str:
     return PARTLY if difference.mean > 0 else NOT
 
 
-@traced
+@of_numbers
 def ordered(differences: Sequence[float], what: str) -> str:
     """The mean of differences at the same seeds, with its 95 % interval."""
     gain = stats.summarise(differences)

@@ -167,6 +167,30 @@ def traced(function: Callable) -> Callable:
     return remembering
 
 
+def of_numbers(function: Callable) -> Callable:
+    """``traced`` for a function that prints or sums up the numbers of its first argument, and of
+    lists and dicts after it: the result has an origin if each of them has one. (A bare number would
+    be its own origin, and tell nothing.)"""
+    remembering = traced(function)
+
+    @functools.wraps(function)
+    def printing(first, *args, **options):
+        made = remembering(first, *args, **options)
+        lists = [each for each in args if isinstance(each, list | tuple | dict)]
+        if not all(map(known, [first, *lists])):
+            made = bare(made) if isinstance(made, Number) else str(made)
+        return made
+
+    return printing
+
+
+def known(thing: object) -> bool:
+    """Whether every number in it has an origin."""
+    if isinstance(thing, list | tuple | dict) and getattr(thing, "origin", None) is None:
+        return all(map(known, thing.values() if isinstance(thing, dict) else thing))
+    return not isinstance(thing, int | float) or isinstance(thing, Number)
+
+
 def call(function: Callable, *args: object, **options: object) -> object:
     """The result of a function that is not ``traced`` everywhere, remembered here."""
     return traced(function)(*args, **options)

@@ -60,7 +60,7 @@ def of_table(table: "pd.DataFrame", text: str, name: str) -> str:
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             cell = {"text": cells[i][j]}
-            origin = getattr(table.iloc[i, j], "origin", None)
+            origin = of_cell(table, i, j)
             if origin is not None:
                 cell["from"] = origin
             elif has_number(cell["text"]):
@@ -77,6 +77,12 @@ def of_table(table: "pd.DataFrame", text: str, name: str) -> str:
     used = any(cell.get("from") == WHOLE for c in traced.values() for cell in c.values())
     made = whole() if isinstance(whole, Late) and used else None
     return as_text({"levels": levels, "rows": rows, "columns": traced}, made, name)
+
+
+def of_cell(table: "pd.DataFrame", i: int, j: int) -> Expression:
+    """The origin of one cell; None if it has none of its own."""
+    numbers = table.attrs.get("numbers", {}).get(table.columns[j], {})  # see tables.as_numbers
+    return getattr(table.iloc[i, j], "origin", None) or numbers.get(table.index[i])
 
 
 def of_figure(figure: "Figure", name: str) -> str:

@@ -34,8 +34,8 @@ class Records:
         path = self.path(ledger, name)
         if path not in self.read:
             if not path.exists():
-                raise TraceError(f"record {path} is not there: it is known by its key alone; "
-                                 "restore it with git, or train it again")  # fmt: skip
+                raise TraceError(f"record {shown(path)} is not there, and only its key is known: "
+                                 "restore it with git")  # fmt: skip
             self.read[path] = checked(path) if ready() else json.loads(path.read_text())
         return self.read[path]
 
@@ -46,8 +46,11 @@ class Records:
             try:
                 found = found[int(step[1:-1]) if step.startswith("[") else step]
             except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise TraceError(f"record {self.path(ledger, name)} has no {field}: the trace is "
-                                 "of another version of it; make both anew") from error  # fmt: skip
+                path = shown(self.path(ledger, name))
+                raise TraceError(
+                    f"record {path} has no {field}: the trace is of another version of it; write "
+                    "the table anew, with make publish"
+                ) from error
         return found
 
     def outcome(self, ledger: str, name: str):
@@ -69,8 +72,8 @@ class Records:
             images, true = data.load(outcome.run.dataset)
             found = evidence([outcome], images, true)
             if not found:
-                raise TraceError(f"the arrays {self.path(ledger, name).with_suffix('.npz')} are "
-                                 "not there; restore them with git")  # fmt: skip
+                path = shown(self.path(ledger, name).with_suffix(".npz"))
+                raise TraceError(f"the arrays {path} are not there; restore them with git")
             (self.said[name],) = found.values()
         return self.said[name]
 
@@ -82,8 +85,12 @@ def evaluate(what: Expression, records: Records) -> object:
     if not isinstance(what, dict):
         return what
     if "by" in what:
-        options = evaluate(what.get("with", {}), records)
-        return function(what["by"])(*[evaluate(each, records) for each in what["of"]], **options)
+        of, options = (evaluate(what.get(part, {}), records) for part in ("of", "with"))
+        try:
+            return function(what["by"])(*of, **options)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise TraceError(f"{what['by']} refuses what the trace gives it ({error}): write the "
+                             "table anew, with make publish") from error  # fmt: skip
     if "record" in what or "records" in what:
         ledger, field = what["ledger"], what.get("field")
         get = records.outcome if field is None else lambda *of: records.field(*of, field)
@@ -106,9 +113,7 @@ def evaluate(what: Expression, records: Records) -> object:
         import numpy as np
 
         if isinstance(what["array"], str):
-            raise TraceError(
-                f"the array {what['array']} is named and not kept: its notebook has it"
-            )
+            raise TraceError(f"the array {what['array']} is named and not kept")
         return np.array(what["array"])
     return {name: evaluate(each, records) for name, each in what.items()}
 
@@ -121,8 +126,8 @@ def function(name: str):
     try:
         return getattr(importlib.import_module(f"labelnoise.{module}"), called)
     except (ImportError, AttributeError) as error:
-        raise TraceError(f"there is no labelnoise.{name} any more ({error}): make the table and "
-                         "its trace anew, with make publish")  from error  # fmt: skip
+        raise TraceError(f"there is no labelnoise.{name} any more ({error}): write the table "
+                         "anew, with make publish") from error  # fmt: skip
 
 
 class Trace:
@@ -145,9 +150,13 @@ class Trace:
             self.content = json.loads(self.path.read_text())
             self.columns: dict = self.content.get("columns", {})
             self.rows: list[str] = self.content.get("rows", [])
-            self.made = self.content["made"]
+            self.made, self.functions = self.content["made"], self.content["functions"]
+            if any(list(cells) != self.rows for cells in self.columns.values()):
+                raise ValueError("its columns and rows do not agree")
         except (ValueError, KeyError) as error:
-            raise TraceError(f"trace {self.path} is damaged ({error}); {self.remedy}") from error
+            raise TraceError(
+                f"trace {shown(self.path)} is damaged ({error}); {self.remedy}"
+            ) from error
 
     @property
     def remedy(self) -> str:
@@ -178,12 +187,12 @@ class Trace:
         """Where the table is not the one that was traced."""
         path = self.path.with_suffix(".csv")
         if not path.exists():
-            return [f"{path} is not there"]
+            return [f"{shown(path)} is not there"]
         rows, columns, cells = printed(path.read_text(), self.content["levels"])
         if rows != self.rows or columns != list(self.columns):
-            odd = [label for label in [*rows, *columns] if label not in [*self.rows, *self.columns]]
-            return [f"{path} has other rows or columns than its trace"
-                    + (f": {'; '.join(odd)}" if odd else "")]  # fmt: skip
+            odd = {*rows, *columns} ^ {*self.rows, *self.columns}
+            return [f"{shown(path)} and its trace have other rows or columns: "
+                    f"{'; '.join(sorted(odd)) or 'in another order'}"]  # fmt: skip
         return [
             f"row {row!r}, column {column!r}: the table has {text!r}, its trace {told!r}"
             for row, line in zip(rows, cells, strict=True)
@@ -211,15 +220,29 @@ class Trace:
         return [self.made if each == WHOLE else each for each in told]
 
 
+def shown(path: Path) -> str:
+    """A path as seen from the repository's root, where it lies below that."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
 def unknown(name: str, folder: Path) -> str:
+    """Why there is no trace of that name, with the names that are like it, or all."""
     known = {kind: sorted(p.stem for p in (folder / kind).glob("*.json"))
              for kind in ("tables", "figures")}  # fmt: skip
     every = sorted({*known["tables"], *known["figures"]})
+    writes = WRITES.get(folder.name, WRITES[""])
     if not every:
-        return f"{folder} has no traces: fill it with `{WRITES.get(folder.name, WRITES[''])}`"
+        return f"{folder} has no traces: fill it with `{writes}`"
+    if any((folder / kind / f"{name}.{e}").exists() for kind in known for e in ("csv", "png")):
+        return f"{name} has no trace beside it: write both anew with `{writes}`"
+    if not name:
+        return (
+            "name a table or figure, as in make trace NAME=03_headline ROW=CE; there are: "
+            + ", ".join(every)
+        )
     near = difflib.get_close_matches(name, every, n=3) or [n for n in every if n[:2] == name[:2]]
     listed = f"like it: {', '.join(near)}" if near else f"there are: {', '.join(every)}"
-    return f"no table or figure {name!r} below {folder}; {listed}"
+    return f"no table or figure is called {name!r}; {listed}"
 
 
 def ready() -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from labelnoise.experiments import CLL_FORMS, Run
-from labelnoise.origin import traced
+from labelnoise.origin import of_numbers
 from labelnoise.sweep import Outcome
 
 LEVEL = 0.95
@@ -55,7 +55,7 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(x.mean() - half), float(x.mean() + half)
 
 
-@traced
+@of_numbers
 def mean(values: Sequence[float]) -> float:
     """The mean."""
     return float(np.mean(values))

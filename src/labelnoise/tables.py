@@ -9,7 +9,7 @@ import pandas as pd
 from labelnoise import origin_files, stats
 from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.ledger import output, write_atomically
-from labelnoise.origin import traced
+from labelnoise.origin import Number, bare, of_numbers, traced
 from labelnoise.sweep import Outcome
 
 MISSING = "–"
@@ -17,13 +17,13 @@ MISSING = "–"
 # ------------------------------------------------------------- cells: pure functions of the numbers
 
 
-@traced
+@of_numbers
 def number(value: float | None, digits: int = 2) -> str:
     """The number, rounded; a dash for None."""
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
-@traced
+@of_numbers
 def spread(values: Sequence[float | None], digits: int = 2) -> str:
     """Mean ± sd; a dash for no value. None stands for a diverged run: it is counted behind, never
     averaged."""
@@ -36,7 +36,7 @@ def spread(values: Sequence[float | None], digits: int = 2) -> str:
     return f"{text} ({lost} diverged)" if lost else text
 
 
-@traced
+@of_numbers
 def interval(values: Sequence[float], digits: int = 2, top: float = math.inf) -> str:
     """The 95 % t interval of the mean, cut at ``top``, the most that is possible; a dash for fewer
     than two seeds."""
@@ -52,7 +52,7 @@ def count(records: Sequence[Outcome]) -> int:
     return len(records)
 
 
-@traced
+@of_numbers
 def signed(value: float) -> str:
     """The number with its sign."""
     return f"{value:+.2f}"
@@ -71,13 +71,23 @@ def named(record: Outcome) -> str:
     return record.run.label
 
 
-@traced
+@of_numbers
 def with_error(accuracy: float, n: int) -> str:
     """An accuracy of n samples with its binomial standard error, in percent."""
     return f"{accuracy:.2f} (standard error {stats.binomial_error(accuracy, n):.2f})"
 
 
 # ---------------------------------------------------------------------------------------- tables
+
+
+def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, whose columns of nothing but numbers have a dtype of numbers. That has no room for
+    origins: they go along in ``attrs``, column -> row -> origin."""
+    numeric = [c for c in table if len(table) and all(isinstance(v, Number) for v in table[c])]
+    origins = {c: {row: value.origin for row, value in table[c].items()} for c in numeric}
+    made = table.astype({c: type(bare(table[c].iloc[0])) for c in numeric})
+    made.attrs["numbers"] = origins
+    return made
 
 
 def by_label(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
@@ -113,7 +123,7 @@ def accuracy_table(
         if paper is not None:
             row = {"loss": label, "paper": paper.get(label, MISSING), **row}
         rows.append(row)
-    return pd.DataFrame(rows, dtype=object).set_index("loss")
+    return as_numbers(pd.DataFrame(rows, dtype=object).set_index("loss"))
 
 
 def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome], names: int = 12) -> str:
@@ -207,7 +217,7 @@ def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.Da
             differences = [b.last - a.last for a, b in pairs]
             row |= {"difference": spread(differences), "95 % interval": interval(differences)}
             rows.append({**row, "seeds": count(group)})
-    return pd.DataFrame(rows, dtype=object).set_index(["network", "loss"])
+    return as_numbers(pd.DataFrame(rows, dtype=object).set_index(["network", "loss"]))
 
 
 def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from labelnoise.origin import OPERATIONS, Expression, parts
 from labelnoise.origin_files import ROOT, WHOLE
-from labelnoise.recompute import Records, Trace, TraceError, checked, ready
+from labelnoise.recompute import Records, Trace, TraceError, checked, ready, shown
 
 MANY = 12  # more records than this are not listed in a command
 
@@ -71,42 +71,48 @@ def short(value: object) -> str:
 
 
 def record_lines(found: dict[tuple[str, str], list[str]], records: Records) -> list[str]:
-    """The records as a table: path, seed, what was taken, commit, device."""
+    """The records as a table: path, run, seed, what was taken, commit, device."""
     fields = list(dict.fromkeys(f for taken in found.values() for f in taken))
-    lines = [["record", "seed", *fields, "commit", "device"]]
+    lines = [["record", "run", "seed", *fields, "commit", "device"]]
     for (ledger, name), taken in found.items():
         record = records.record(ledger, name)
-        made = record["provenance"]
+        config, made = record["config"], record["provenance"]
+        noise = f"{config['noise']['kind']} {config['noise'].get('rate', '')}".strip()
+        run = f"{config['loss']['name']}, {config['model']}, {noise}"
         values = [short(records.field(ledger, name, f)) if f in taken else "" for f in fields]
         path = f"{ledger}/{name}.json"
         device = f"{made['device']}, {made['precision']}"
-        lines.append([path, str(record["config"]["seed"]), *values, made["commit"][:7], device])
+        lines.append([path, run, str(config["seed"]), *values, made["commit"][:7], device])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
 
 def commands(found: dict[tuple[str, str], list[str]], records: Records) -> list[str]:
-    """What trains the records again: one command for each ledger."""
-    by_ledger: dict[str, list[str]] = {}
+    """What trains the records again, a command for each precision."""
+    of_precision: dict[str, list[str]] = {}
     for ledger, name in found:
-        by_ledger.setdefault(ledger, []).append(f"{ledger}/{name}.json")
+        precision = records.record(ledger, name)["provenance"]["precision"]
+        of_precision.setdefault(precision, []).append(f"{ledger}/{name}.json")
     made = []
-    for ledger, paths in by_ledger.items():
-        named = paths if len(paths) <= MANY else [paths[0], "... (any of the paths above)"]
-        precision = "LABELNOISE_PRECISION=float32 " if ledger.endswith("float32") else ""
-        made.append(f"  {precision}.venv/bin/python -m labelnoise.trace --again {' '.join(named)}")
+    for precision, paths in of_precision.items():
+        asked = "LABELNOISE_PRECISION=float32 " if precision == "float32" else ""
+        listed, more = paths, ""
+        if len(paths) > MANY:
+            listed, more = paths[:1], "  # or any other of these paths"
+        command = ".venv/bin/python -m labelnoise.trace --again"
+        made.append(f"  {asked}{command} {' '.join(listed)}{more}")
     return made
 
 
 def report(trace: Trace, row: str | None = None, column: str | None = None) -> Iterator[str]:
     """What there is to say of a table or figure, or of a row or column of it, line by line; lines
     that begin with ``error`` say what does not hold."""
-    ending = "csv" if trace.kind == "tables" else "png"
-    made_by = (
-        f", made by notebooks/{trace.content['notebook']}" if trace.content["notebook"] else ""
-    )
-    yield f"{trace.path.with_suffix('.' + ending)}{made_by}"
+    ending = {"tables": ".csv", "figures": ".png"}[trace.kind]
+    by = f", made by notebooks/{trace.content['notebook']}" if trace.content["notebook"] else ""
+    yield shown(trace.path.with_suffix(ending)) + by
     if trace.kind == "figures":
+        if row or column:
+            raise TraceError(f"{trace.name} is a figure, without rows: leave ROW and COLUMN")
         yield f"drawn by {formula(trace.made)}"
         yield from sources(trace.made, trace.records)
         return
@@ -115,28 +121,31 @@ def report(trace: Trace, row: str | None = None, column: str | None = None) -> I
                          f"{'; '.join(trace.columns)}")  # fmt: skip
     for problem in trace.mismatches():
         yield f"error: {problem}; {trace.remedy}"
-    columns = [column] if column else list(trace.columns)
+    columns, explained = [column] if column else list(trace.columns), set()
     for label in [trace.row(row)] if row else trace.rows:
         yield f"\n{label}"
         for name in columns:
-            yield from cell_lines(trace, label, name)
+            yield from cell_lines(trace, label, name, explained)
         yield from sources(trace.tells(label, columns), trace.records)
 
 
-def cell_lines(trace: Trace, row: str, column: str) -> Iterator[str]:
+def cell_lines(trace: Trace, row: str, column: str, explained: set[str]) -> Iterator[str]:
+    """A cell, whether it follows from its origin, how, and once what that function does."""
     cell = trace.cell(row, column)
     origin = cell.get("from")
     if origin is None:
         yield f"  {column}: {cell['text']}"
         return
     told = trace.made if origin == WHOLE else origin
-    checked_, wrong = judged(trace, row, column)
-    yield f"  {column}: {cell['text']}    [{checked_}]"
+    verdict, wrong = judged(trace, row, column)
+    yield f"  {column}: {cell['text']}    [{verdict}]"
     yield f"      {'a cell of ' if origin == WHOLE else ''}{formula(told)}"
-    if words := trace.content["functions"].get(told.get("by")):
-        yield f"      {words}"
+    by = told.get("by")
+    if by in trace.functions and by not in explained:
+        explained.add(by)
+        yield f"      {trace.functions[by]}"
     if wrong:
-        yield f"error: row {row!r}, column {column!r}: {checked_}; {trace.remedy}"
+        yield f"error: row {row!r}, column {column!r}: {verdict}; {trace.remedy}"
 
 
 def judged(trace: Trace, row: str, column: str) -> tuple[str, bool]:
@@ -172,8 +181,8 @@ def again(paths: Sequence[str]) -> int:
 
     differ = 0
     for given in paths:
-        path = (ROOT / given).resolve()
-        if not path.is_file() or ROOT not in path.parents:
+        path = ROOT / given
+        if not path.is_file() or not path.is_relative_to(ROOT):
             raise TraceError(f"{given!r} is no record below {ROOT}: give a path as `make trace` "
                              "prints it, such as results/mnist/<key>.json")  # fmt: skip
         record = checked(path)
@@ -206,14 +215,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.again:
             return again(chosen.again)
-        lines = list(report(Trace(chosen.name, chosen.out), chosen.row or None,
-                            chosen.column or None))  # fmt: skip
+        wrong = False
+        lines = report(Trace(chosen.name, chosen.out), chosen.row or None, chosen.column or None)
+        for line in lines:
+            wrong |= line.startswith("error")
+            print(line, file=sys.stderr if line.startswith("error") else sys.stdout, flush=True)
+        return 1 if wrong else 0
     except TraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for line in lines:
-        print(line, file=sys.stderr if line.startswith("error") else sys.stdout, flush=True)
-    return 1 if any(line.startswith("error") for line in lines) else 0
 
 
 if __name__ == "__main__":

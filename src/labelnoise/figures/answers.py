@@ -13,9 +13,9 @@ from labelnoise import estimate, noise, stats
 from labelnoise.configuration import noisy, transition_matrix
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
-from labelnoise.origin import traced
+from labelnoise.origin import of_numbers, traced
 from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, by_label, number, spread
+from labelnoise.tables import MISSING, as_numbers, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
 from labelnoise.thirty_grids import THIRTY
@@ -104,7 +104,7 @@ def gains(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
     return {label: stats.differences(s, ce) for label, s in shared.items()}
 
 
-@traced
+@of_numbers
 def worth(differences: Sequence[float]) -> str:
     """The mean difference to CE at the same seeds, in points, and the word of the rule: helps or
     hurts where its 95 % interval leaves out 0."""
@@ -274,7 +274,7 @@ def closest_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         )
     if not rows:
         return pd.DataFrame()
-    table = pd.DataFrame(rows, dtype=object).set_index("answer")
+    table = as_numbers(pd.DataFrame(rows, dtype=object).set_index("answer"))
     return table.sort_values("apart", ascending=False, kind="stable")
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from labelnoise import stats
 from labelnoise.configuration import Run
 from labelnoise.figures import DASHES
-from labelnoise.origin import traced
+from labelnoise.origin import of_numbers, traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, number, sources, spread
 from labelnoise.theory import information
@@ -232,7 +232,7 @@ def judged(differences: Sequence[float]) -> str:
     return "loses" if gain.high < 0 and gain.mean < -MARGIN else "level"
 
 
-@traced
+@of_numbers
 def worth(differences: Sequence[float]) -> str:
     """The mean difference at the same seeds, in points, ± the half-width of its 95 % interval, and
     the word of the rule."""

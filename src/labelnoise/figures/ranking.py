@@ -14,10 +14,20 @@ from labelnoise.data import INFO
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
-from labelnoise.origin import traced
+from labelnoise.origin import of_numbers, traced
 from labelnoise.protocols import MNIST_PROTOCOL
 from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, by_label, count, counted, interval, named, number, spread
+from labelnoise.tables import (
+    MISSING,
+    as_numbers,
+    by_label,
+    count,
+    counted,
+    interval,
+    named,
+    number,
+    spread,
+)  # fmt: skip
 
 # ------------------------------------------------------------------------------ the ranked plot
 
@@ -83,7 +93,7 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
     return pd.DataFrame(rows, dtype=object).set_index("rank").rename_axis("rank")
 
 
-@traced
+@of_numbers
 def with_count(values: Sequence[float]) -> str:
     """Mean ± sd, and in brackets of how many."""
     return spread(values) + (f" ({len(values)})" if values else "")
@@ -107,7 +117,7 @@ def size_table(outcomes: Sequence[Outcome], names: Sequence[str]) -> pd.DataFram
             row[f"{title}, memorised"] = spread([o.record["result"]["fit_wrong"] for o in part], 1)
             row[f"{title}, seeds"] = count(part)
         rows[name] = row
-    return pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
+    return as_numbers(pd.DataFrame(list(rows.values()), index=list(rows), dtype=object))
 
 
 @traced
