@@ -80,6 +80,7 @@ test: env ## every test, and every notebook against its committed outputs
 # It answers on a fresh clone, too: without .venv the records are shown, and nothing is recomputed.
 # The labels of rows hold brackets and quotes: they reach the program through the environment.
 trace: ## the records behind a table or figure (NAME=03_headline, ROW=CE, COLUMN=)
+	@[ -x $(PY) ] || $(PYTHON) -c '$(SUPPORTED)'
 	@PYTHONPATH=src $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m labelnoise.trace \
 	    --name "$$NAME" --row "$$ROW" --column "$$COLUMN"
 

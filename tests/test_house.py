@@ -330,8 +330,8 @@ def test_ruff_is_content(command):
 # ---------------------------------------------------------------------- layers and privacy
 
 LAYERS = [
-    "seeds", "origin", "origin_files", "noise", "transition", "estimate", "losses", "theory",
-    "locks", "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
+    "seeds", "origin", "tracing", "origin_files", "noise", "transition", "estimate", "losses",
+    "theory", "locks", "torchvision_shim", "data_download", "data_formats", "data_sources", "data",
     "photo_sets", "text", "augment", "models", "protocols", "configuration", "dmi_grids",
     "thirty_grids", "experiments", "machine",
     "task", "train", "confident", "classifier", "own_data", "stages", "ledger", "progress",

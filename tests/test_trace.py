@@ -16,10 +16,11 @@ from labelnoise import claims, experiments, origin, stages, stats, tables, trace
 from labelnoise.configuration import Run, noisy
 from labelnoise.figures import save as save_figure
 from labelnoise.ledger import ROOT, Ledger, seal
-from labelnoise.origin import OriginError, Value, quoted, remembered, traced
+from labelnoise.origin import OriginError, Value, quoted, remembered
 from labelnoise.origin_files import has_number
 from labelnoise.recompute import Records, Trace, TraceError, evaluate
 from labelnoise.sweep import Outcome, sweep
+from labelnoise.tracing import traced
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -257,6 +258,13 @@ def test_arithmetic_is_remembered_and_repeats_to_the_last_bit(outcome, tmp_path)
     again = evaluate(made.origin, Records(tmp_path))
     assert again == made
     assert type(again) is float
+
+
+def test_a_record_that_is_handed_on_is_from_its_new_place(outcome):
+    assert outcome.last.origin["ledger"] == "results"
+    assert Outcome(outcome.run, outcome.record, "here").last.origin["ledger"] == (
+        "reproduced/results"
+    )
 
 
 def test_changes_to_a_record_stay(outcome):

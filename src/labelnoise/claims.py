@@ -13,8 +13,9 @@ import pandas as pd
 
 from labelnoise import configuration, experiments, losses, stats, tables, theory
 from labelnoise.experiments import Run
-from labelnoise.origin import of_numbers, quoted, traced
+from labelnoise.origin import quoted
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers, traced
 
 RULES = """\
 - Headline metric: clean test accuracy after the *last* epoch, in percent, over seeds.

@@ -1,8 +1,8 @@
 """Numbers that remember where they are from: micrograd's idea, for the cells of a table.
 
 What is read through an ``Outcome`` knows its record and field; what is computed from it by ``+ - *
-/`` or by a ``traced`` function knows the operation and its inputs. So a printed cell carries the
-*expression* that makes it, as plain JSON:
+/`` or by a function of ``tracing`` knows the operation and its inputs. So a printed cell carries
+the *expression* that makes it, as plain JSON:
 
 - ``{"record": "mnist/<key>", "ledger": "results", "field": "result.last"}``: a field of a record;
   without ``field``, the run and its record as a whole. ``records`` with a list of names: the same
@@ -15,15 +15,14 @@ What is read through an ``Outcome`` knows its record and field; what is computed
 - ``{"quoted": source, "text": ...}``: words that nothing computes, with their source.
 - a number, a text, null, a list, a dict of expressions: itself.
 
-``trace.evaluate`` computes an expression again. This file imports nothing that is not Python's own.
+``recompute.evaluate`` computes an expression again. Nothing is imported here that is not Python's
+own.
 """
 
-import functools
 import hashlib
 import inspect
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 Expression = object  # plain JSON, see above
 
@@ -36,7 +35,7 @@ OPERATIONS = {
 RESERVED = {"record", "records", "by", "loss", "run", "array", "evidence", "quoted"}
 LONG = 1000  # an array of more numbers than this is named, not written out
 
-_readers: list[set[str]] = []
+readers: list[set[str]] = []  # those who want to know which fields are read, see tracing.reading
 
 
 class OriginError(ValueError):
@@ -126,11 +125,12 @@ def _inside(container: Fields | Items, name: object, thing: object, step: str) -
     if not isinstance(origin, dict) or "record" not in origin:
         return thing
     place = (origin.get("field", "") + step).lstrip(".")
-    for fields in _readers:
+    for fields in readers:
         fields.add(place)
-    if isinstance(thing, Fields | Items):
+    there = {**origin, "field": place}
+    if isinstance(thing, Fields | Items) and thing.origin == there:
         return thing
-    found = remembered(thing, {**origin, "field": place})
+    found = remembered(thing, there)
     if isinstance(found, Fields | Items):
         super(type(container), container).__setitem__(name, found)
     return found
@@ -139,102 +139,6 @@ def _inside(container: Fields | Items, name: object, thing: object, step: str) -
 def bare(number: int | float) -> int | float:
     """The plain number."""
     return int(number) if isinstance(number, int) else float(number)
-
-
-# --------------------------------------------------------------------------------- functions
-
-
-def traced(function: Callable) -> Callable:
-    """``function``, whose result remembers the call: a number or a text directly, a table in its
-    ``attrs``, a figure in its attribute ``origin`` (of these two the expression is made when they
-    are saved)."""
-
-    @functools.wraps(function)
-    def remembering(*args, **options):
-        with reading() as fields:
-            result = function(*args, **options)
-        if hasattr(result, "attrs") or hasattr(result, "savefig"):
-            late = Late(function, args, options, fields)
-            if hasattr(result, "attrs"):
-                result.attrs["origin"] = late
-            else:
-                result.origin = late
-            return result
-        made = _called(function, args, options)
-        reads = outermost(fields)
-        return remembered(result, {**made, "reads": reads} if reads else made)
-
-    return remembering
-
-
-def of_numbers(function: Callable) -> Callable:
-    """``traced`` for a function that prints or sums up the numbers of its first argument, and of
-    lists and dicts after it: the result has an origin if each of them has one. (A bare number would
-    be its own origin, and tell nothing.)"""
-    remembering = traced(function)
-
-    @functools.wraps(function)
-    def printing(first, *args, **options):
-        made = remembering(first, *args, **options)
-        lists = [each for each in args if isinstance(each, list | tuple | dict)]
-        if not all(map(known, [first, *lists])):
-            made = bare(made) if isinstance(made, Number) else str(made)
-        return made
-
-    return printing
-
-
-def known(thing: object) -> bool:
-    """Whether every number in it has an origin."""
-    if isinstance(thing, list | tuple | dict) and getattr(thing, "origin", None) is None:
-        return all(map(known, thing.values() if isinstance(thing, dict) else thing))
-    return not isinstance(thing, int | float) or isinstance(thing, Number)
-
-
-def call(function: Callable, *args: object, **options: object) -> object:
-    """The result of a function that is not ``traced`` everywhere, remembered here."""
-    return traced(function)(*args, **options)
-
-
-class Late:
-    """The expression of a call, made when it is asked for. pandas copies what lies in ``attrs``:
-    this stays one."""
-
-    def __init__(self, function: Callable, args: tuple, options: dict, fields: set[str]):
-        self.function, self.args, self.options, self.fields = function, args, options, fields
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def __call__(self) -> Expression:
-        made = _called(self.function, self.args, self.options)
-        reads = outermost(self.fields)
-        return {**made, "reads": reads} if reads else made
-
-
-@contextmanager
-def reading() -> Iterator[set[str]]:
-    """Collects the fields that are read from records meanwhile."""
-    fields: set[str] = set()
-    _readers.append(fields)
-    try:
-        yield fields
-    finally:
-        _readers.pop()
-
-
-def outermost(fields: set[str]) -> list[str]:
-    """The fields without those that were only passed through: not ``result`` beside
-    ``result.last``."""
-    return sorted(f for f in fields if not any(g.startswith((f"{f}.", f"{f}[")) for g in fields))
-
-
-def _called(function: Callable, args: tuple, options: dict) -> Expression:
-    module = function.__module__.removeprefix("labelnoise.")
-    made = {"by": f"{module}.{function.__qualname__}", "of": [expression(a) for a in args]}
-    if options:
-        made["with"] = {name: expression(option) for name, option in options.items()}
-    return made
 
 
 # ------------------------------------------------------------------------------- expressions
@@ -246,14 +150,14 @@ def quoted(text: str, source: str) -> Cell:
 
 
 def expression(thing: object) -> Expression:
-    """``thing`` as plain JSON that ``trace.evaluate`` turns into it again.
+    """``thing`` as plain JSON that ``recompute.evaluate`` turns into it again.
 
     ``OriginError`` for what has no such form.
     """
     attrs = getattr(thing, "attrs", {})
     origin = attrs.get("origin") if "origin" in attrs else getattr(thing, "origin", None)
     if origin is not None:
-        return origin() if isinstance(origin, Late) else origin
+        return origin() if callable(origin) else origin
     if thing is None or isinstance(thing, bool):
         return thing
     if isinstance(thing, str):
@@ -284,6 +188,8 @@ def _dict(thing: dict) -> Expression:
 
 def _array(thing) -> Expression:
     thing = thing.detach().numpy() if hasattr(thing, "detach") else thing  # a tensor
+    if not thing.shape:
+        return thing.item()
     if thing.size <= LONG:
         return {"array": thing.tolist()}
     named = f"{thing.dtype} {'x'.join(map(str, thing.shape))}"

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelnoise.origin import Expression, Late, OriginError, expression, parts, words
+from labelnoise.origin import Expression, OriginError, expression, parts, words
 
 if TYPE_CHECKING:  # a trace can be read without them
     import pandas as pd
@@ -75,7 +75,7 @@ def of_table(table: "pd.DataFrame", text: str, name: str) -> str:
                 cell["from"] = WHOLE
             traced[column][row] = cell
     used = any(cell.get("from") == WHOLE for c in traced.values() for cell in c.values())
-    made = whole() if isinstance(whole, Late) and used else None
+    made = whole() if used else None
     return as_text({"levels": levels, "rows": rows, "columns": traced}, made, name)
 
 

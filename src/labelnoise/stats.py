@@ -12,8 +12,8 @@ import numpy as np
 from scipy import stats
 
 from labelnoise.experiments import CLL_FORMS, Run
-from labelnoise.origin import of_numbers
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers
 
 LEVEL = 0.95
 

@@ -9,8 +9,9 @@ import pandas as pd
 from labelnoise import origin_files, stats
 from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.ledger import output, write_atomically
-from labelnoise.origin import Number, bare, of_numbers, traced
+from labelnoise.origin import Number, bare
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers, traced
 
 MISSING = "–"
 

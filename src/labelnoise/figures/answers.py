@@ -13,12 +13,12 @@ from labelnoise import estimate, noise, stats
 from labelnoise.configuration import noisy, transition_matrix
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
-from labelnoise.origin import of_numbers, traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, as_numbers, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
 from labelnoise.thirty_grids import THIRTY
+from labelnoise.tracing import of_numbers, traced
 from labelnoise.transition import closest_rows, realised_rate
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from labelnoise import experiments, theory
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.gradients import BELIEF, GRID, bandwidths, below, label
 from labelnoise.losses import CLL, PUBLISHED, Loss, build
-from labelnoise.origin import traced
+from labelnoise.tracing import traced
 
 if TYPE_CHECKING:
     from ipywidgets import Box

@@ -22,10 +22,10 @@ from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
 from labelnoise.figures.noise import WRONG
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger
-from labelnoise.origin import call, traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.task import given_labels
+from labelnoise.tracing import call, traced
 
 MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
 SURE = 0.01  # a network that gives a label less than this is sure that it is wrong

@@ -17,9 +17,9 @@ from labelnoise.experiments import headline
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.training import curve
 from labelnoise.losses import CLL, Loss, build
-from labelnoise.origin import traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import by_label, spread
+from labelnoise.tracing import traced
 
 BELIEF = "p_y, belief in the given label (probability)"
 GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where every loss is finite

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from labelnoise import stats
 from labelnoise.configuration import Run
 from labelnoise.figures import DASHES
-from labelnoise.origin import of_numbers, traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, number, sources, spread
 from labelnoise.theory import information
 from labelnoise.theory.information import Costs
+from labelnoise.tracing import of_numbers, traced
 
 LOOKS = {  # loss -> colour (Okabe and Ito) and marker
     "CE": ("#D55E00", "o"),

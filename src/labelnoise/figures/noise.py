@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 
 from labelnoise import noise, transition
 from labelnoise.figures import DASHES
-from labelnoise.origin import traced
 from labelnoise.sweep import Outcome
 from labelnoise.task import given_labels
+from labelnoise.tracing import traced
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 

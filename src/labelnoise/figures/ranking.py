@@ -14,7 +14,6 @@ from labelnoise.data import INFO
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
-from labelnoise.origin import of_numbers, traced
 from labelnoise.protocols import MNIST_PROTOCOL
 from labelnoise.sweep import Outcome
 from labelnoise.tables import (
@@ -27,7 +26,8 @@ from labelnoise.tables import (
     named,
     number,
     spread,
-)  # fmt: skip
+)
+from labelnoise.tracing import of_numbers, traced
 
 # ------------------------------------------------------------------------------ the ranked plot
 

@@ -15,7 +15,7 @@ from labelnoise.figures import DASHES
 from labelnoise.figures.gradients import below, distinct, label, line_styles, sigma_axis
 from labelnoise.losses import CLL, Loss, build
 from labelnoise.losses.published import PUBLISHED
-from labelnoise.origin import traced
+from labelnoise.tracing import traced
 
 # ---------------------------------------------------------------------------- the losses to look at
 

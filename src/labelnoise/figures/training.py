@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise.figures import DASHES, colour
-from labelnoise.origin import traced
 from labelnoise.sweep import Outcome
 from labelnoise.tables import by_label
+from labelnoise.tracing import traced
 
 FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}
 FORM_MARKERS = {"target": "o", "vector": "s", "elementwise": "^"}
