@@ -1,7 +1,7 @@
 # `make` lists the targets. Any recent make will do, macOS's included.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env data reproduce test audit evidence bench publish clean
+.PHONY: help env data reproduce test trace audit evidence bench publish clean
 
 PYTHON   ?= python3
 DATA     ?= mnist
@@ -10,6 +10,9 @@ EXECUTOR ?= local
 N        := 5
 WORKERS  :=
 SEED     :=
+NAME     :=
+ROW      :=
+COLUMN   :=
 
 # A .venv is current when it holds the stamp named after this lock, this pyproject and this folder.
 # (The folder counts because an editable install remembers where it was made.)
@@ -74,6 +77,13 @@ test: env ## every test, and every notebook against its committed outputs
 	@$(if $(RAY),$(MAKE) -s $(RAY) || echo "Without Ray the tests of the cluster are skipped.")
 	$(PY) -m labelnoise.data mnist
 	$(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+
+# It answers on a fresh clone, too: without .venv the records are shown, and nothing is recomputed.
+# The labels of rows hold brackets and quotes: they reach the program through the environment.
+trace: ## the records behind a table or figure (NAME=03_headline, ROW=CE, COLUMN=)
+	@[ -x $(PY) ] || $(PYTHON) -c '$(SUPPORTED)'
+	@PYTHONPATH=src $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m labelnoise.trace \
+	    --name "$$NAME" --row "$$ROW" --column "$$COLUMN"
 
 audit: env ## check every committed record, retrain N drawn at random, compare (N=5, SEED=random)
 	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))

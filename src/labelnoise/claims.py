@@ -5,7 +5,7 @@ number is for MNIST with 60 % symmetric noise. The decision rules below (``RULES
 written down before the runs that they judge.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ import pandas as pd
 
 from labelnoise import configuration, experiments, losses, stats, tables, theory
 from labelnoise.experiments import Run
+from labelnoise.origin import quoted
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers, traced
 
 RULES = """\
 - Headline metric: clean test accuracy after the *last* epoch, in percent, over seeds.
@@ -38,10 +40,14 @@ PAPER_CE_POINTS = 53.38
 PAPER_CE_RELATIVE = 67.50
 
 PAPER_CE = {"CE if points": PAPER_CE_POINTS, "CE if relative": PAPER_CE_RELATIVE}
+ABSTRACT = "the abstract of Deng et al., Neurocomputing 646 (2025) 130500"
 # label of a loss -> what the paper's column of a table says of it
 PAPER_COLUMN = {
-    "CE": f"{PAPER_CE_POINTS:.2f} or {PAPER_CE_RELATIVE:.2f} (implied)",
-    configuration.loss_label(experiments.CLL): f"{PAPER_CLL:.2f}",
+    "CE": quoted(
+        f"{PAPER_CE_POINTS:.2f} or {PAPER_CE_RELATIVE:.2f} (implied)",
+        f"{ABSTRACT}: 96.81 - 43.43 or 96.81 / 1.4343",
+    ),
+    configuration.loss_label(experiments.CLL): quoted(f"{PAPER_CLL:.2f}", ABSTRACT),
 }
 # line in a figure -> (value, short name of the loss whose colour it takes)
 PAPER_LINES = {
@@ -82,18 +88,19 @@ def verdicts(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataFr
     rows = []
     for claim in CLAIMS:
         verdict, reason = claim.judge(committed)
+        found = claim.measure(here)
         rows.append(
             {
-                "claim": claim.claim,
-                "test": claim.test,
-                "paper": claim.paper,
+                "claim": quoted(claim.claim, ABSTRACT),
+                "test": quoted(claim.test, "claims.CLAIMS"),
+                "paper": quoted(claim.paper, ABSTRACT),
                 "committed": claim.measure(committed),
-                "this machine": claim.measure(here).replace(NOT_RUN, "not trained here"),
+                "this machine": "not trained here" if found == NOT_RUN else found,
                 "verdict": verdict,
                 "reason": reason,
             }
         )
-    return pd.DataFrame(rows, index=pd.Index(range(1, len(rows) + 1), name="no."))
+    return pd.DataFrame(rows, index=pd.Index(range(1, len(rows) + 1), name="no."), dtype=object)
 
 
 def agreement(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataFrame:
@@ -141,9 +148,15 @@ def accuracy_cell(loss: dict) -> Callable[[Sequence[Outcome]], str]:
 
     def measure(outcomes: Sequence[Outcome]) -> str:
         values = [o.last for o in of(outcomes, loss)]
-        return f"{tables.spread(values)} ({_seeds(len(values))})" if values else NOT_RUN
+        return over_seeds(values) if values else NOT_RUN
 
     return measure
+
+
+@of_numbers
+def over_seeds(values: Sequence[float]) -> str:
+    """Mean ± sd, and of how many seeds."""
+    return f"{tables.spread(values)} ({len(values)} seed{'s' if len(values) != 1 else ''})"
 
 
 def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., Judgement]:
@@ -155,9 +168,7 @@ def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., J
             return NOT_RUN, "no record"
         mean = stats.summarise(values).mean
         band = stats.prediction_interval(values)
-        where = f"ours {mean:.2f}, paper {paper:.2f}, difference {mean - paper:+.2f} points"
-        if band:
-            where += f"; 95 % prediction interval [{band[0]:.2f}, {band[1]:.2f}]"
+        where = beside(values, paper)
         if (at_least and mean >= paper) or (band and band[0] <= paper <= band[1]):
             return REPRODUCED, where
         return (PARTLY if abs(mean - paper) <= NEAR else NOT), where
@@ -165,15 +176,30 @@ def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., J
     return judge
 
 
+@of_numbers
+def beside(values: Sequence[float], paper: float) -> str:
+    """The mean beside the paper's number, and where one more seed would fall with 95 %."""
+    mean, band = stats.summarise(values).mean, stats.prediction_interval(values)
+    text = f"ours {mean:.2f}, paper {paper:.2f}, difference {mean - paper:+.2f} points"
+    if band:
+        text += f"; 95 % prediction interval [{band[0]:.2f}, {band[1]:.2f}]"
+    return text
+
+
 def gap_cell(outcomes: Sequence[Outcome]) -> str:
     """CE's accuracy, and what CLL gains over it in points and relative to it."""
     ce, cll = (stats.by_seed(of(outcomes, loss)) for loss in (CE, CLL))
     if not set(ce) & set(cll):
         return NOT_RUN
-    gain = stats.paired(cll, ce)
-    base = stats.summarise(list(ce.values())).mean
-    return (f"{accuracy_cell(CE)(outcomes)}; CLL is {gain.mean:.2f} points or "
-            f"{100 * gain.mean / base:.2f} % higher")  # fmt: skip
+    return higher(list(ce.values()), stats.differences(cll, ce))
+
+
+@of_numbers
+def higher(ce: Sequence[float], differences: Sequence[float]) -> str:
+    """CE's mean ± sd, and the mean difference of CLL at the same seeds, in points and relative."""
+    gain, base = stats.summarise(differences).mean, stats.summarise(ce).mean
+    relative = 100 * gain / base
+    return f"{over_seeds(ce)}; CLL is {gain:.2f} points or {relative:.2f} % higher"
 
 
 def gradient_shares(outcomes: Sequence[Outcome], loss: dict) -> dict[int, float]:
@@ -185,20 +211,32 @@ def gradient_cell(outcomes: Sequence[Outcome]) -> str:
     ce, cll = gradient_shares(outcomes, CE), gradient_shares(outcomes, CLL)
     if not ce or not cll:
         return NOT_RUN
-    return f"CE {tables.spread([*ce.values()], 1)} %, CLL {tables.spread([*cll.values()], 1)} %"
+    return shares([*ce.values()], [*cll.values()])
+
+
+@of_numbers
+def shares(ce: Sequence[float], cll: Sequence[float]) -> str:
+    """Mean ± sd of both, in percent."""
+    return f"CE {tables.spread(ce, 1)} %, CLL {tables.spread(cll, 1)} %"
 
 
 def judge_gradients(outcomes: Sequence[Outcome]) -> Judgement:
     ce, cll = gradient_shares(outcomes, CE), gradient_shares(outcomes, CLL)
     if not set(ce) & set(cll):
         return NOT_RUN, "no record"
-    return _ordering(stats.paired(ce, cll), "CE's share minus CLL's, percentage points")
+    return _ordering(stats.differences(ce, cll), "CE's share minus CLL's, percentage points")
 
 
 def robust_cell(outcomes: Sequence[Outcome]) -> str:
-    cells = [f"{loss['name']} {tables.spread([o.last for o in of(outcomes, loss)])}"
-             for loss in (CLL, *ROBUST) if of(outcomes, loss)]  # fmt: skip
-    return ", ".join(cells) if len(cells) > 1 else NOT_RUN
+    found = {loss["name"]: [o.last for o in of(outcomes, loss)] for loss in (CLL, *ROBUST)}
+    found = {name: values for name, values in found.items() if values}
+    return side_by_side(found) if len(found) > 1 else NOT_RUN
+
+
+@of_numbers
+def side_by_side(accuracies: Mapping[str, Sequence[float]]) -> str:
+    """Mean ± sd of each loss."""
+    return ", ".join(f"{name} {tables.spread(values)}" for name, values in accuracies.items())
 
 
 def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
@@ -207,23 +245,35 @@ def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
     for loss in ROBUST:
         other = stats.by_seed(of(outcomes, loss))
         if set(cll) & set(other):
-            gains[loss["name"]] = stats.paired(cll, other)
+            gains[loss["name"]] = stats.differences(cll, other)
     if not gains:
         return NOT_RUN, "no record"
-    won = [name for name, gain in gains.items() if _ordering(gain, "")[0] == REPRODUCED]
-    open_ = [name for name, gain in gains.items() if gain.low is None and gain.mean > 0]
-    listed = ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in gains.items())
-    where = (
-        f"CLL minus each, paired by seed: {listed} points; the interval lies above 0 for "
-        f"{len(won)} of {len(gains)}"
-    )
-    if open_:
-        where += f"; one seed, so no interval, for {', '.join(open_)}"
+    won, open_ = won_and_open(gains)
     if len(won) > len(gains) / 2:
-        return PARTLY, f"{where}; one data set at one rate, so partly at best"
+        return PARTLY, one_by_one(gains, "; one data set at one rate, so partly at best")
     if len(won) + len(open_) > len(gains) / 2:
-        return NOT_RUN, f"{where}: more seeds have to decide"
-    return NOT, where
+        return NOT_RUN, one_by_one(gains, ": more seeds have to decide")
+    return NOT, one_by_one(gains, "")
+
+
+def won_and_open(gains: Mapping[str, Sequence[float]]) -> tuple[list[str], list[str]]:
+    """The losses that CLL beats, and those that a second seed might show it to beat."""
+    found = {name: stats.summarise(differences) for name, differences in gains.items()}
+    won = [name for name, gain in found.items() if _verdict(gain) == REPRODUCED]
+    return won, [name for name, gain in found.items() if gain.low is None and gain.mean > 0]
+
+
+@of_numbers
+def one_by_one(gains: Mapping[str, Sequence[float]], so: str) -> str:
+    """The mean difference of CLL to each loss at the same seeds, in points, and for how many its
+    95 % interval lies above 0."""
+    listed = ", ".join(f"{name} {stats.summarise(d).mean:+.2f}" for name, d in gains.items())
+    won, open_ = won_and_open(gains)
+    text = (f"CLL minus each, paired by seed: {listed} points; the interval lies above 0 for "
+            f"{len(won)} of {len(gains)}")  # fmt: skip
+    if open_:
+        text += f"; one seed, so no interval, for {', '.join(open_)}"
+    return text + so
 
 
 # The robust losses that train with the CNN, each at its published setting.
@@ -243,31 +293,51 @@ def peak_error(sigma: float) -> float:
 
 
 def threshold_cell(outcomes: Sequence[Outcome]) -> str:
-    peaks = ", ".join(f"{peak_error(s):.2f}" for s in (0.3, 0.5, 1.0))
-    return f"errors of {peaks} for sigma 0.3, 0.5, 1"
+    return peaks((0.3, 0.5, 1.0))
+
+
+@traced
+def peaks(sigmas: Sequence[float]) -> str:
+    """Where |dL/dp_y| of CLL is largest, for each bandwidth."""
+    errors = ", ".join(f"{peak_error(s):.2f}" for s in sigmas)
+    return f"errors of {errors} for sigma {', '.join(f'{s:g}' for s in sigmas)}"
 
 
 def judge_threshold(outcomes: Sequence[Outcome]) -> Judgement:
     sigmas = [s for s in experiments.CLL_SIGMAS if s <= 1]
-    worst = max(abs(peak_error(s) - s) for s in sigmas)
-    text = (f"form `target`, sigma {sigmas[0]:g} to {sigmas[-1]:g}: the peak lies within "
-            f"{max(worst, 1e-4):.4f} of sigma; at sigma 1 that is the largest error there is, so "
-            "only the softmax damps")  # fmt: skip
-    return (REPRODUCED if worst <= 1e-3 else NOT), text
+    return (REPRODUCED if worst_peak(sigmas) <= 1e-3 else NOT), within(sigmas)
 
 
-def _ordering(difference: stats.Summary, what: str) -> Judgement:
-    if difference.low is None:
-        text = f"{what}: {difference.mean:+.2f}, one seed"
-        return (PARTLY if difference.mean > 0 else NOT), text
-    text = f"{what}: {difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
-    if difference.low > 0:
-        return REPRODUCED, text
-    return (PARTLY if difference.mean > 0 else NOT), text
+def worst_peak(sigmas: Sequence[float]) -> float:
+    """How far the peak lies from sigma at most."""
+    return max(abs(peak_error(s) - s) for s in sigmas)
 
 
-def _seeds(n: int) -> str:
-    return f"{n} seed{'s' if n != 1 else ''}"
+@traced
+def within(sigmas: Sequence[float]) -> str:
+    """How far the peak of |dL/dp_y| lies from sigma at most."""
+    return (f"form `target`, sigma {sigmas[0]:g} to {sigmas[-1]:g}: the peak lies within "
+            f"{max(worst_peak(sigmas), 1e-4):.4f} of sigma; at sigma 1 that is the largest error "
+            "there is, so only the softmax damps")  # fmt: skip
+
+
+def _ordering(differences: Sequence[float], what: str) -> Judgement:
+    return _verdict(stats.summarise(differences)), ordered(differences, what)
+
+
+def _verdict(difference: stats.Summary) -> str:
+    if difference.low is not None and difference.low > 0:
+        return REPRODUCED
+    return PARTLY if difference.mean > 0 else NOT
+
+
+@of_numbers
+def ordered(differences: Sequence[float], what: str) -> str:
+    """The mean of differences at the same seeds, with its 95 % interval."""
+    gain = stats.summarise(differences)
+    if gain.low is None:
+        return f"{what}: {gain.mean:+.2f}, one seed"
+    return f"{what}: {gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
 
 
 def _nothing(outcomes: Sequence[Outcome]) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from labelnoise.experiments import CLL_FORMS
+from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers
 
 LEVEL = 0.95
 
@@ -54,15 +55,26 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(x.mean() - half), float(x.mean() + half)
 
 
-def paired(a: Mapping[int, float], b: Mapping[int, float]) -> Summary:
-    """The differences ``a - b`` over the seeds that both have: they share noise and splits.
+@of_numbers
+def mean(values: Sequence[float]) -> float:
+    """The mean."""
+    return float(np.mean(values))
+
+
+def differences(a: Mapping[int, float], b: Mapping[int, float]) -> list[float]:
+    """``a - b`` for the seeds that both have, in their order: they share noise and splits.
 
     Raises ``ValueError`` if they share none.
     """
     seeds = sorted(set(a) & set(b))
     if not seeds:
         raise ValueError(f"nothing to pair: seeds {sorted(a)} and {sorted(b)} share none")
-    return summarise([a[seed] - b[seed] for seed in seeds])
+    return [a[seed] - b[seed] for seed in seeds]
+
+
+def paired(a: Mapping[int, float], b: Mapping[int, float]) -> Summary:
+    """The ``differences`` in short."""
+    return summarise(differences(a, b))
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
@@ -93,9 +105,18 @@ def last_val_accuracy(outcome: Outcome) -> tuple[float, float]:
     """Accuracy after the last epoch on the held-out noisy labels, and its binomial standard
     error, both in percent."""
     accuracy = outcome.record["curves"]["val_accuracy"][-1]
-    n = round(outcome.run.val_fraction * TRAINING_SIZE[outcome.run.dataset])
-    share = accuracy / 100
-    return accuracy, 100 * math.sqrt(share * (1 - share) / n)
+    return accuracy, binomial_error(accuracy, held_out(outcome.run))
+
+
+def held_out(run: Run) -> int:
+    """How many samples the noisy validation of ``run`` rests on."""
+    return round(run.val_fraction * TRAINING_SIZE[run.dataset])
+
+
+def binomial_error(accuracy: float, n: int) -> float:
+    """The standard error of an accuracy of ``n`` samples, both in percent."""
+    share = float(accuracy) / 100
+    return 100 * math.sqrt(share * (1 - share) / n)
 
 
 TRAINING_SIZE = {"mnist": 60000}

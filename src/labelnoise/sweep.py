@@ -25,9 +25,10 @@ import torch
 from labelnoise import data
 from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
-from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
+from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError
 from labelnoise.locks import Lock, take
 from labelnoise.machine import precision
+from labelnoise.origin import remembered
 from labelnoise.progress import Progress
 from labelnoise.stages import SHARED, first_training
 from labelnoise.workers import Workers
@@ -44,16 +45,37 @@ class SweepError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A record and where it was made: ``here`` (trained on this machine) or ``committed``."""
+    """A record and where it was made: ``here`` (trained on this machine) or ``committed``.
+
+    Numbers that are read from ``record`` remember their place in it (see ``origin``); ``ledger`` is
+    where it lies, from the repository's root.
+    """
 
     run: Run
     record: dict
     source: str
+    ledger: str = ""
+
+    def __post_init__(self):
+        usual = {"committed": COMMITTED, "here": REPRODUCED / "results"}
+        object.__setattr__(self, "ledger", self.ledger or place(usual[self.source]))
+        object.__setattr__(self, "record", remembered(self.record, self.origin))
+
+    @property
+    def origin(self) -> dict:
+        """The record as a whole, as ``origin.expression`` tells it."""
+        return {"record": f"{self.run.dataset}/{self.run.key}", "ledger": self.ledger}
 
     @property
     def last(self) -> float | None:
         """The headline metric: clean test accuracy after the last epoch, in percent."""
         return self.record["result"]["last"]
+
+
+def place(directory: Path) -> str:
+    """A directory as seen from the repository's root, where it lies below that."""
+    below = directory.is_relative_to(ROOT)
+    return (directory.relative_to(ROOT) if below else directory).as_posix()
 
 
 def sweep(
@@ -76,7 +98,7 @@ def sweep(
     for run in runs:
         ledger, source = (here, "here") if run.key in mine else (committed, "committed")
         if (record := ledger.find(run)) is not None:
-            outcomes.append(Outcome(run, record, source))
+            outcomes.append(Outcome(run, record, source, place(ledger.directory)))
     return outcomes
 
 

@@ -6,18 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from labelnoise import stats
+from labelnoise import origin_files, stats
 from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.ledger import output, write_atomically
+from labelnoise.origin import Number, bare
 from labelnoise.sweep import Outcome
+from labelnoise.tracing import of_numbers, traced
 
 MISSING = "–"
 
+# ------------------------------------------------------------- cells: pure functions of the numbers
 
+
+@of_numbers
 def number(value: float | None, digits: int = 2) -> str:
+    """The number, rounded; a dash for None."""
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
+@of_numbers
 def spread(values: Sequence[float | None], digits: int = 2) -> str:
     """Mean ± sd; a dash for no value. None stands for a diverged run: it is counted behind, never
     averaged."""
@@ -30,6 +37,7 @@ def spread(values: Sequence[float | None], digits: int = 2) -> str:
     return f"{text} ({lost} diverged)" if lost else text
 
 
+@of_numbers
 def interval(values: Sequence[float], digits: int = 2, top: float = math.inf) -> str:
     """The 95 % t interval of the mean, cut at ``top``, the most that is possible; a dash for fewer
     than two seeds."""
@@ -37,6 +45,50 @@ def interval(values: Sequence[float], digits: int = 2, top: float = math.inf) ->
     if s is None or s.half_width is None:
         return MISSING
     return f"[{number(s.low, digits)}, {number(min(s.high, top), digits)}]"
+
+
+@traced
+def count(records: Sequence[Outcome]) -> int:
+    """How many records there are."""
+    return len(records)
+
+
+@of_numbers
+def signed(value: float) -> str:
+    """The number with its sign."""
+    return f"{value:+.2f}"
+
+
+@traced
+def counted(records: Sequence[Outcome]) -> str:
+    """How many records there are, and how many of them diverged."""
+    lost = sum(o.last is None for o in records)
+    return f"{len(records)} ({lost} diverged)" if lost else str(len(records))
+
+
+@traced
+def named(record: Outcome) -> str:
+    """The loss and method of the run, as tables print them."""
+    return record.run.label
+
+
+@of_numbers
+def with_error(accuracy: float, n: int) -> str:
+    """An accuracy of n samples with its binomial standard error, in percent."""
+    return f"{accuracy:.2f} (standard error {stats.binomial_error(accuracy, n):.2f})"
+
+
+# ---------------------------------------------------------------------------------------- tables
+
+
+def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, whose columns of nothing but numbers have a dtype of numbers. That has no room for
+    origins: they go along in ``attrs``, column -> row -> origin."""
+    numeric = [c for c in table if len(table) and all(isinstance(v, Number) for v in table[c])]
+    origins = {c: {row: value.origin for row, value in table[c].items()} for c in numeric}
+    made = table.astype({c: type(bare(table[c].iloc[0])) for c in numeric})
+    made.attrs["numbers"] = origins
+    return made
 
 
 def by_label(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
@@ -66,15 +118,13 @@ def accuracy_table(
             "last epoch": spread(last),
             "95 % interval": interval(last),
             "best epoch": spread([o.record["result"]["best"] for o in sound]),
-            "seeds": len(group),
+            "seeds": count(group) if len(sound) == len(group) else counted(group),
             "source": sources(group),
         }
         if paper is not None:
             row = {"loss": label, "paper": paper.get(label, MISSING), **row}
-        if len(sound) < len(group):
-            row["seeds"] = f"{len(group)} ({len(group) - len(sound)} diverged)"
         rows.append(row)
-    return pd.DataFrame(rows).set_index("loss")
+    return as_numbers(pd.DataFrame(rows, dtype=object).set_index("loss"))
 
 
 def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome], names: int = 12) -> str:
@@ -93,7 +143,7 @@ def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     cells = [
         {"network": o.run.model, "loss": o.run.label, "last": number(o.last)} for o in outcomes
     ]
-    return pd.DataFrame(cells, columns=["network", "loss", "last"]).pivot_table(
+    return pd.DataFrame(cells, columns=["network", "loss", "last"], dtype=object).pivot_table(
         index="network", columns="loss", values="last", aggfunc="first"
     )
 
@@ -101,7 +151,7 @@ def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
     cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
-    table = pd.DataFrame(cells, columns=["sigma", "form", "last"]).pivot_table(
+    table = pd.DataFrame(cells, columns=["sigma", "form", "last"], dtype=object).pivot_table(
         index="sigma", columns="form", values="last", aggfunc="first"
     )
     return table.reindex(columns=[f for f in CLL_FORMS if f in table.columns]).fillna(MISSING)
@@ -130,7 +180,7 @@ def fit_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         }
         for label, group in by_label(outcomes).items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
 
 
 def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -139,17 +189,17 @@ def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     chosen = stats.choose_cll(outcomes) if outcomes else None
     rows = []
     for o in outcomes:
-        accuracy, error = stats.last_val_accuracy(o)
+        accuracy = o.record["curves"]["val_accuracy"][-1]
         rows.append(
             {
                 "candidate": o.run.label,
-                "noisy validation": f"{accuracy:.2f} (standard error {error:.2f})",
+                "noisy validation": with_error(accuracy, stats.held_out(o.run)),
                 "chosen": "yes" if o is chosen else "",
                 "test, last epoch": number(o.last),
             }
         )
     columns = ["candidate", "noisy validation", "chosen", "test, last epoch"]
-    return pd.DataFrame(rows, columns=columns).set_index("candidate")
+    return pd.DataFrame(rows, columns=columns, dtype=object).set_index("candidate")
 
 
 def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.DataFrame:
@@ -167,8 +217,8 @@ def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.Da
                 row[name] = spread([o.last for o in values])
             differences = [b.last - a.last for a, b in pairs]
             row |= {"difference": spread(differences), "95 % interval": interval(differences)}
-            rows.append({**row, "seeds": len(pairs)})
-    return pd.DataFrame(rows).set_index(["network", "loss"])
+            rows.append({**row, "seeds": count(group)})
+    return as_numbers(pd.DataFrame(rows, dtype=object).set_index(["network", "loss"]))
 
 
 def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
@@ -187,6 +237,7 @@ def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | No
     return rows
 
 
+@traced
 def sources(outcomes: Sequence[Outcome]) -> str:
     """Where the records were made: ``committed``, ``here``, ``2 committed, 1 here``."""
     counts = {s: sum(o.source == s for o in outcomes) for s in ("committed", "here")}
@@ -199,7 +250,16 @@ def sources(outcomes: Sequence[Outcome]) -> str:
 
 
 def save(table: pd.DataFrame, name: str) -> None:
-    """Writes ``tables/<name>.csv`` and ``.tex`` below ``output()``."""
-    write_atomically(output() / "tables" / f"{name}.csv", table.to_csv())
-    latex = table.to_latex(escape=True).replace("±", r"$\pm$").replace(MISSING, "--")
-    write_atomically(output() / "tables" / f"{name}.tex", latex)
+    """Writes ``tables/<name>.csv``, ``.tex`` and ``.json``, the origin of its numbers, below
+    ``output()``.
+
+    ``origin.OriginError`` for a cell with a digit of which nothing tells where it is from.
+    """
+    folder = output() / "tables"
+    plain = table.infer_objects()
+    text = plain.to_csv()
+    origins = origin_files.of_table(table, text, name)
+    write_atomically(folder / f"{name}.csv", text)
+    latex = plain.to_latex(escape=True).replace("±", r"$\pm$").replace(MISSING, "--")
+    write_atomically(folder / f"{name}.tex", latex)
+    write_atomically(folder / f"{name}.json", origins)

@@ -1,7 +1,8 @@
 """Pictures: one style, and one way to save. The drawing functions stand beside, a file a notebook.
 
-Every drawing function takes data (records, arrays), returns a ``matplotlib.figure.Figure``, and
-saves nothing; ``save(figure, name)`` writes it as PDF and PNG below ``output()``.
+Every drawing function takes data (records, arrays), returns a ``matplotlib.figure.Figure``, is
+marked ``@traced``, and saves nothing; ``save(figure, name)`` writes it as PDF and PNG below
+``output()``, and beside them the call that drew it.
 """
 
 import io
@@ -10,6 +11,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from labelnoise import origin_files
 from labelnoise.ledger import output, write_atomically
 
 # Okabe and Ito's palette, safe for colour-blind readers; a loss keeps its colour in every figure.
@@ -58,11 +60,16 @@ def style() -> None:
 
 def save(figure: Figure, name: str) -> None:
     """Writes ``figures/<name>.pdf`` and ``.png`` below ``output()``, without dates, so that the
-    same data gives the same bytes."""
+    same data gives the same bytes, and ``.json``: what drew it, of which records.
+
+    ``origin.OriginError`` for a figure of which nothing tells what drew it.
+    """
+    origins = origin_files.of_figure(figure, name)
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)
         write_atomically(output() / "figures" / f"{name}.{kind}", buffer.getvalue())
+    write_atomically(output() / "figures" / f"{name}.json", origins)
 
 
 def colour(loss_name: str) -> str:

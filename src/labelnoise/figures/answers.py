@@ -1,6 +1,7 @@
 """Pictures and tables of the question "30 % of my labels are wrong" (notebook 06)."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,10 +15,14 @@ from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
 from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, by_label, number, spread
+from labelnoise.tables import MISSING, as_numbers, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
+from labelnoise.tracing import of_numbers, traced
 from labelnoise.transition import closest_rows, realised_rate
+
+if TYPE_CHECKING:
+    from labelnoise.figures.detection import Evidence
 
 NOISES = dict(zip(("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %"), THIRTY, strict=True))
 TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
@@ -29,6 +34,7 @@ KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names 
 }
 
 
+@traced
 def convention_table(num_classes: Sequence[int], rate: float) -> pd.DataFrame:
     """What "30 %" means in a formula, a row a number of classes K, in percent: how many labels are
     wrong if ``rate`` of them are drawn anew, and how many must be drawn anew for ``rate`` wrong."""
@@ -43,6 +49,7 @@ def convention_table(num_classes: Sequence[int], rate: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("K")
 
 
+@traced
 def learnt_table(samples: Mapping[str, Sequence[float]], rate: float) -> pd.DataFrame:
     """What each answer makes a network say, in percent of its favourite class, where the clean
     posterior is as in ``samples``: ``thirty_percent.learnt``, a column a sample."""
@@ -53,6 +60,7 @@ def learnt_table(samples: Mapping[str, Sequence[float]], rate: float) -> pd.Data
     return pd.DataFrame(columns).round(1).rename_axis("loss")
 
 
+@traced
 def pull(named: Mapping[str, Loss], num_classes: int = 10) -> Figure:
     """How hard a label pulls at its own logit, -dL/dz_y by autograd, over the p_y that it has
     already; the other classes share the rest alike. Below 0 it pushes away."""
@@ -86,13 +94,22 @@ def by_noise(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     return {name: [o for o in outcomes if o.run.noise == of] for name, of in NOISES.items()}
 
 
-def gains(outcomes: Sequence[Outcome]) -> dict[str, stats.Summary]:
-    """Label -> last-epoch accuracy minus CE's, paired by seed, for outcomes of one noise; an answer
+def gains(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Label -> last-epoch accuracy minus CE's, seed by seed, for outcomes of one noise; an answer
     that shares no finished seed with CE is left out."""
     groups = by_label([o for o in outcomes if o.last is not None])
     ce = stats.by_seed(groups.pop("CE", []))
     finished = {label: stats.by_seed(group) for label, group in groups.items()}
-    return {label: stats.paired(s, ce) for label, s in finished.items() if s.keys() & ce.keys()}
+    shared = {label: s for label, s in finished.items() if s.keys() & ce.keys()}
+    return {label: stats.differences(s, ce) for label, s in shared.items()}
+
+
+@of_numbers
+def worth(differences: Sequence[float]) -> str:
+    """The mean difference to CE at the same seeds, in points, and the word of the rule: helps or
+    hurts where its 95 % interval leaves out 0."""
+    gain = stats.summarise(differences)
+    return f"{gain.mean:+.2f} ({verdict(gain)})"
 
 
 def verdict(gain: stats.Summary) -> str:
@@ -111,13 +128,14 @@ def answers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             label: spread([o.last for o in each]) for label, each in by_label(group).items()
         }
         columns[name, "against CE"] = {
-            label: f"{gain.mean:+.2f} ({verdict(gain)})" for label, gain in gains(group).items()
+            label: worth(differences) for label, differences in gains(group).items()
         }
     order = list(by_label(outcomes))
-    table = pd.DataFrame({key: pd.Series(cells) for key, cells in columns.items()})
+    table = pd.DataFrame({key: pd.Series(cells, dtype=object) for key, cells in columns.items()})
     return table.reindex(order).fillna(MISSING).rename_axis("answer")
 
 
+@traced
 def answers(outcomes: Sequence[Outcome]) -> Figure:
     """Last-epoch accuracy of every answer, a panel a noise: mean and 95 % t interval over seeds
     (dot), each seed (bar), best epoch (ring); the vertical line is CE."""
@@ -152,6 +170,7 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
+@traced
 def rate_map(outcomes: Sequence[Outcome]) -> Figure:
     """Last-epoch accuracy of the mixture over assumed x true noise rate, a number a cell."""
     rows = [
@@ -190,7 +209,7 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         }
         for name, group in by_noise(outcomes).items()
     }
-    return pd.DataFrame(columns).fillna(MISSING).rename_axis("answer")
+    return pd.DataFrame(columns, dtype=object).fillna(MISSING).rename_axis("answer")
 
 
 def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -208,7 +227,8 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 cells[label, "first training"] = spread(first)
             cells[label, "last epoch"] = spread([o.last for o in mine])
             cells[label, "best epoch"] = spread([best_of(o) for o in mine])
-    table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").fillna(MISSING)
+    table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index", dtype=object)
+    table = table.fillna(MISSING)
     return table.rename_axis(["noise", "rate"]) if rows else table
 
 
@@ -220,6 +240,19 @@ def matrix_of(outcome: Outcome) -> np.ndarray:
     return transition_matrix(run.dataset, run.loss["parameters"]["T"])
 
 
+@traced
+def closest(record: Outcome) -> str:
+    """The two most similar rows of the matrix that the run corrected with."""
+    i, j, _ = closest_rows(matrix_of(record))
+    return f"{i} and {j}"
+
+
+@traced
+def apart(record: Outcome) -> float:
+    """How far apart those rows are, in percent."""
+    return round(100 * closest_rows(matrix_of(record))[2], 1)
+
+
 def closest_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Forward correction with several matrices, a row a run, the matrix with the most similar pair
     of rows last. Which two rows those are, and how far apart (``transition.closest_rows``); last
@@ -227,12 +260,12 @@ def closest_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     wrong ones memorised. In percent."""
     rows = []
     for o in outcomes:
-        (i, j, apart), result = closest_rows(matrix_of(o)), o.record["result"]
+        result = o.record["result"]
         rows.append(
             {
                 "answer": o.run.label,
-                "closest rows": f"{i} and {j}",
-                "apart": round(100 * apart, 1),
+                "closest rows": closest(o),
+                "apart": apart(o),
                 "last epoch": number(o.last),
                 "best epoch": number(best_of(o)),
                 "correct labels fitted": number(result["fit_clean"], 1),
@@ -241,19 +274,19 @@ def closest_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         )
     if not rows:
         return pd.DataFrame()
-    table = pd.DataFrame(rows).set_index("answer")
+    table = as_numbers(pd.DataFrame(rows, dtype=object).set_index("answer"))
     return table.sort_values("apart", ascending=False, kind="stable")
 
 
-def anchor_table(
-    unseen: Mapping[str, tuple[np.ndarray, np.ndarray]], T: np.ndarray
-) -> pd.DataFrame:
+@traced
+def anchor_table(unseen: Mapping[str, "Evidence"], T: np.ndarray) -> pd.DataFrame:
     """The error (percent) of T as read off predictions of samples that the networks never saw, a
-    column a loss: ``unseen`` is loss -> given labels ``[N]`` and probabilities ``[N, K]``. By one
-    sample a class, at several percentiles of p_i; by the mean of the samples whose favourite class
-    is i; by the confident joint."""
+    column a loss: ``unseen`` is loss -> its evidence, given labels ``[N]`` and probabilities
+    ``[N, K]``. By one sample a class, at several percentiles of p_i; by the mean of the samples
+    whose favourite class is i; by the confident joint."""
     columns = {}
-    for loss, (given, p) in unseen.items():
+    for loss, says in unseen.items():
+        given, p = says.given, says.p
         p, favourite = p / p.sum(axis=1, keepdims=True, dtype=np.float64), p.argmax(axis=1)
         made = {
             f"one sample, at the {q} % point of p_i": estimate.from_anchors(p, q)
@@ -267,6 +300,7 @@ def anchor_table(
     return pd.DataFrame(columns).rename_axis("row i of T is read from")
 
 
+@traced
 def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
     """The error of the estimated matrices over the noise rate, a panel a kind of noise, a line an
     estimator, a dot a seed; the grey line is what taking the labels for clean costs."""
@@ -294,10 +328,12 @@ def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
     return figure
 
 
+@traced
 def estimation_error(outcome: Outcome) -> float:
-    """``estimate.error`` of the matrix that the run estimated, in [0, 1]."""
+    """How far the matrix that the run estimated lies from the true one: the mean total variation of
+    the rows, in [0, 1]."""
     T = transition_matrix(outcome.run.dataset, outcome.run.noise)
-    return estimate.error(outcome.record["result"]["T"], T)
+    return float(estimate.error(outcome.record["result"]["T"], T))
 
 
 def first_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -312,5 +348,5 @@ def first_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         for label, each in by_label(group).items()
         if "first" in each[0].record["result"]
     }
-    table = pd.DataFrame.from_dict(rows, orient="index")
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
     return table.rename_axis(["noise", "answer"]) if rows else table

@@ -21,6 +21,7 @@ from labelnoise import experiments, theory
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.gradients import BELIEF, GRID, bandwidths, below, label
 from labelnoise.losses import CLL, PUBLISHED, Loss, build
+from labelnoise.tracing import traced
 
 if TYPE_CHECKING:
     from ipywidgets import Box
@@ -91,6 +92,7 @@ PANELS: tuple[tuple[str, str, Callable[[Curves], np.ndarray]], ...] = (
 )
 
 
+@traced
 def pair(first: Loss, second: Loss, num_classes: int = 10) -> Figure:
     """Two losses side by side: L, |dL/dp_y| and |dL/dz_y| over p_y, dots where the pull is largest,
     and the sample weight with both axes stretched. Where one is more than ten times as large as
@@ -173,6 +175,7 @@ def largest(loss: Loss, inside: float, num_classes: int) -> float:
     return np.inf if max(ends[0] - ends[1], ends[2] - ends[3]) > 1 else max(inside, *ends)
 
 
+@traced
 def frames(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """L, |dL/dp_y| and |dL/dz_y| of CLL's three forms, a row a sigma, each with its own scale; dots
     where the pull is largest."""

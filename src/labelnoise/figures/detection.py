@@ -16,15 +16,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labelnoise import confident
+from labelnoise import confident, stats
 from labelnoise.configuration import FILTERS, Run, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
 from labelnoise.figures.noise import WRONG
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger
 from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, interval, number, sources, spread
+from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.task import given_labels
+from labelnoise.tracing import call, traced
 
 MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
 SURE = 0.01  # a network that gives a label less than this is sure that it is wrong
@@ -42,6 +43,12 @@ class Evidence:
     given: np.ndarray
     true: np.ndarray
     p: np.ndarray
+    ledger: str = "results"
+
+    @property
+    def origin(self) -> dict:
+        """The arrays beside the record, as ``origin.expression`` tells them."""
+        return {"evidence": f"{self.run.dataset}/{self.run.key}", "ledger": self.ledger}
 
     @property
     def wrong(self) -> np.ndarray:
@@ -78,7 +85,7 @@ def evidence(
             part, labels = images[: o.run.subset], true[: o.run.subset]
             given = given_labels(o.run, part, labels)
             p = arrays["probabilities"].astype(np.float32)
-            found[loss_name(o)] = Evidence(o.run, given, labels, p)
+            found[loss_name(o)] = Evidence(o.run, given, labels, p, o.ledger)
     return found
 
 
@@ -113,14 +120,15 @@ def detector_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataF
         for field, (title, likely, digits, top) in columns.items():
             values = [o.record["result"]["detection"][field] for o in group]
             row |= {title: spread(values, digits), likely: interval(values, digits, top)}
-        row |= {"seeds": str(len(group)), "source": sources(group)}
+        row |= {"seeds": number(count(group), 0), "source": sources(group)}
     rates = [o.record["result"]["noise_rate"] for o in outcomes]
-    chance = [np.mean(rates)] if rates else []
+    chance = [stats.mean(rates)] if rates else []
     rows["random order"] = {
         "average precision (%)": spread(chance),
         columns["found"][0]: spread([c / 100 * confident.FIRST for c in chance], 1),
     }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("loss")
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+    return table.fillna("").rename_axis("loss")
 
 
 def filter_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -135,9 +143,11 @@ def filter_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFra
                 **{f"{field} (%)": spread([c[field] for c in cells if c[field] is not None], 1)
                    for field in ("precision", "recall")},
             }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+    return table.rename_axis(["loss", "filter"])
 
 
+@traced
 def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
     """cleanlab's filters beside a plain ranking that accuses as many: the labels with the least
     out-of-sample p_y. Precision and recall in percent, of one seed."""
@@ -162,6 +172,7 @@ def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["loss", "filter"])
 
 
+@traced
 def failure_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
 ) -> pd.DataFrame:
@@ -182,9 +193,10 @@ def failure_table(
             "wrong, repeated, never seen (%)": number(unseen, 1),
             f"right, p_y < {100 * SURE:g} % (%)": number(doubted),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
 
 
+@traced
 def suggestion_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
     """Is the network's favourite class the true one? In percent of the wrong labels among the first
     1000 suggestions, of those that cleanlab's default filter flags, and of all there are."""
@@ -215,17 +227,18 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
         result = found[run.key].record["result"] if run.key in found else None
         whole = found.get(replace(run, method=None).key)
         pruned = result["pruned"] if result else {}
-        precision = confident.share(pruned["wrong"], pruned["removed"]) if pruned else None
+        precision = call(confident.share, pruned["wrong"], pruned["removed"]) if pruned else None
         all_labels, second = whole and whole.last, result and result["last"]
         rows[noise, run.seed] = {
-            "labels removed": str(pruned.get("removed", MISSING)),
+            "labels removed": number(pruned.get("removed"), 0),
             "of these wrong (%)": number(precision, 1),
             "one training, all labels": number(all_labels),
             "first stage": number(result and result["first"]["last"]),
             "second stage": number(second),
-            "gain": MISSING if None in (all_labels, second) else f"{second - all_labels:+.2f}",
+            "gain": MISSING if None in (all_labels, second) else signed(second - all_labels),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["noise", "seed"])
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+    return table.rename_axis(["noise", "seed"])
 
 
 def judged(given: np.ndarray, wrong: np.ndarray, named: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -249,6 +262,7 @@ def judged(given: np.ndarray, wrong: np.ndarray, named: Mapping[str, np.ndarray]
 # ------------------------------------------------------------------------------------ pictures
 
 
+@traced
 def curves(found: Mapping[str, Evidence]) -> Figure:
     """Left, the share of wrong labels among the first n suggestions, in a random order dotted;
     right, precision over recall where cleanlab's filters, the points, cut the rankings."""
@@ -284,6 +298,7 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
     return figure
 
 
+@traced
 def gallery(
     images: np.ndarray, says: Evidence | None, index: Sequence[int], names: Sequence[str],
     *, columns: int = 12,

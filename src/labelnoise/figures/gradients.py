@@ -19,6 +19,7 @@ from labelnoise.figures.training import curve
 from labelnoise.losses import CLL, Loss, build
 from labelnoise.sweep import Outcome
 from labelnoise.tables import by_label, spread
+from labelnoise.tracing import traced
 
 BELIEF = "p_y, belief in the given label (probability)"
 GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where every loss is finite
@@ -29,6 +30,7 @@ def label(loss: Loss) -> str:
     return loss_label({"name": loss.name, "parameters": loss.settings()})
 
 
+@traced
 def over_p(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     """L, |dL/dp_y| and |dL/dz_y| over p_y, a line a loss; the peaks of CLL ``target`` are dots.
     What p_y leaves is spread evenly over the other classes."""
@@ -55,6 +57,7 @@ def over_p(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     return figure
 
 
+@traced
 def vanishing(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     """|dL/dz_y| over p_y with both axes logarithmic: how the pull of a label dies out as the
     network comes to disbelieve it."""
@@ -74,6 +77,7 @@ def vanishing(losses: Sequence[Loss], num_classes: int = 10) -> Figure:
     return figure
 
 
+@traced
 def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """|dL/dz_y| of CLL ``target`` over p_y and sigma, relative to its largest at that sigma, with
     the closed forms of both peaks."""
@@ -103,6 +107,7 @@ def bandwidth_map(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     return figure
 
 
+@traced
 def start(
     sigmas: Sequence[float], num_classes: Sequence[int], beside: Sequence[Loss] = ()
 ) -> Figure:
@@ -134,6 +139,7 @@ def start(
     return figure
 
 
+@traced
 def spreads(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """|dL/dz_y| over p_y for the three forms of CLL, a panel each: the remaining 1 - p_y spread
     evenly over the other classes (solid) or all on one of them (dashed)."""
@@ -153,6 +159,7 @@ def spreads(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     return figure
 
 
+@traced
 def limits(wide: Sequence[float], narrow: Sequence[float]) -> Figure:
     """The limits of CLL ``target``: 2 sigma^2 CLL against the squared error for growing sigma
     (``wide``), CLL against counting for shrinking sigma (``narrow``), and its distance from MAE."""
@@ -182,6 +189,7 @@ def limits(wide: Sequence[float], narrow: Sequence[float]) -> Figure:
     return figure
 
 
+@traced
 def training(outcomes: Sequence[Outcome]) -> Figure:
     """Whose gradients drive training, over epochs: the share of the total gradient norm at the
     logits that comes from mislabelled samples, and the mean norm of a sample. Seeds thin, mean

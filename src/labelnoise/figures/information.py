@@ -14,6 +14,7 @@ from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, number, sources, spread
 from labelnoise.theory import information
 from labelnoise.theory.information import Costs
+from labelnoise.tracing import of_numbers, traced
 
 LOOKS = {  # loss -> colour (Okabe and Ito) and marker
     "CE": ("#D55E00", "o"),
@@ -35,12 +36,14 @@ MARGIN = 0.5  # points of accuracy, of the rule in experiments/dmi.py
 # ------------------------------------------------------------------------------ what it promises
 
 
+@traced
 def orders(noises: Mapping[str, np.ndarray]) -> dict[str, Costs]:
     """Name of a noise ``[3, 3]`` -> the losses of a crowd of imagined classifiers under it."""
     logits, true = information.crowd(3)
     return {name: information.costs(logits, true, T) for name, T in noises.items()}
 
 
+@traced
 def order_table(noises: Mapping[str, np.ndarray], found: Mapping[str, Costs]) -> pd.DataFrame:
     """A row a noise: what the noise adds to L_DMI, at least and at most, beside -log |det T|, and
     Spearman's rank correlation of each loss with itself without noise."""
@@ -58,6 +61,7 @@ def order_table(noises: Mapping[str, np.ndarray], found: Mapping[str, Costs]) ->
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("noise")
 
 
+@traced
 def processed_table(num_classes: int) -> pd.DataFrame:
     """How often a loss falls when a classifier's answers are passed through a random matrix, in
     percent of 1000, and by how much at most (nats)."""
@@ -72,6 +76,7 @@ def processed_table(num_classes: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
 
+@traced
 def rare_class_table(share: float) -> pd.DataFrame:
     """The best threshold between a common class and a rare one, by accuracy and by |det U|."""
     rows = {
@@ -88,6 +93,7 @@ def rare_class_table(share: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold with")
 
 
+@traced
 def order_figure(found: Mapping[str, Costs]) -> Figure:
     """Each loss with noise over the same loss without, a dot a classifier, a colour a noise."""
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
@@ -102,6 +108,7 @@ def order_figure(found: Mapping[str, Costs]) -> Figure:
     return figure
 
 
+@traced
 def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> Figure:
     """Over the batch size, a colour a number of classes: how far L_DMI of a batch lies from that of
     all data (median, and 5 to 95 % of the batches), and how often a batch prefers the better of two
@@ -131,6 +138,7 @@ def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> F
     return figure
 
 
+@traced
 def permutation_table(num_classes: int = 3) -> pd.DataFrame:
     """One classifier whose outputs are renamed in every way."""
     rows = [
@@ -140,6 +148,7 @@ def permutation_table(num_classes: int = 3) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("outputs")
 
 
+@traced
 def slope_table(num_classes: int, skills: Sequence[float]) -> pd.DataFrame:
     """How hard each loss pulls at the logits of a batch, from a constant answer to a good one."""
     rows = [
@@ -189,7 +198,7 @@ def grid_table(
     def value(o: Outcome) -> float | None:
         if o.last is None or not balanced:
             return o.last
-        return float(np.mean(o.record["result"]["recalls"]))
+        return stats.mean(o.record["result"]["recalls"])
 
     rows = {
         (setting["pattern"], setting["rate"]): {
@@ -198,21 +207,37 @@ def grid_table(
         }
         for setting in noises(runs)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+    return table_of(rows)
 
 
-def judged(
-    outcomes: Sequence[Outcome], noise: dict, other: str
-) -> tuple[stats.Summary, str] | None:
-    """DMI minus another loss at one noise, paired by seed, and *wins*, *loses* or *level* by the
-    rule in ``experiments/dmi.py``; None where they share fewer than two seeds."""
+def table_of(rows: Mapping[tuple[str, float], Mapping[str, str]]) -> pd.DataFrame:
+    """A row a pattern and rate."""
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+    return table.rename_axis(["pattern", "r"])
+
+
+def gains(outcomes: Sequence[Outcome], noise: dict, other: str) -> list[float] | None:
+    """DMI minus another loss at one noise, seed by seed; None where they share fewer than two."""
     ours, theirs = (stats.by_seed(finished(outcomes, noise, name)) for name in ("DMI", other))
     if len(set(ours) & set(theirs)) < 2:
         return None
-    gain = stats.paired(ours, theirs)
+    return stats.differences(ours, theirs)
+
+
+def judged(differences: Sequence[float]) -> str:
+    """*wins*, *loses* or *level* by the rule in ``experiments/dmi.py``."""
+    gain = stats.summarise(differences)
     if gain.low > 0 and gain.mean > MARGIN:
-        return gain, "wins"
-    return gain, "loses" if gain.high < 0 and gain.mean < -MARGIN else "level"
+        return "wins"
+    return "loses" if gain.high < 0 and gain.mean < -MARGIN else "level"
+
+
+@of_numbers
+def worth(differences: Sequence[float]) -> str:
+    """The mean difference at the same seeds, in points, ± the half-width of its 95 % interval, and
+    the word of the rule."""
+    gain = stats.summarise(differences)
+    return f"{gain.mean:+.2f} ± {gain.half_width:.2f} ({judged(differences)})"
 
 
 def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -222,26 +247,24 @@ def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
         cells = {}
         for name, label in losses_of(runs).items():
             if name != "DMI":
-                found = judged(outcomes, setting, name)
-                cells[f"against {label}"] = MISSING if found is None else (
-                    f"{found[0].mean:+.2f} ± {found[0].half_width:.2f} ({found[1]})"
-                )  # fmt: skip
+                found = gains(outcomes, setting, name)
+                cells[f"against {label}"] = MISSING if found is None else worth(found)
         rows[setting["pattern"], setting["rate"]] = cells
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+    return table_of(rows)
 
 
 def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     """``supported``, ``contradicted`` or ``undecided`` by the rule in
     ``experiments/dmi.py``; ``not yet run`` unless every comparison can be made."""
     rivals = [name for name in losses_of(runs) if name not in ("DMI", "Forward")]
-    words = {
-        (setting["pattern"], setting["rate"], name): judged(outcomes, setting, name)
+    found = {
+        (setting["pattern"], setting["rate"], name): gains(outcomes, setting, name)
         for setting in noises(runs)
         for name in rivals
     }
-    if None in words.values():
+    if None in found.values():
         return "not yet run"
-    told = {key: word for key, (_, word) in words.items()}
+    told = {key: judged(differences) for key, differences in found.items()}
     if "loses" in told.values():
         return "contradicted"
     highest = max(rate for _, rate, _ in told)
@@ -251,6 +274,7 @@ def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     return "supported" if set(hard) == {"wins"} and not diverged else "undecided"
 
 
+@traced
 def grid_figure(
     runs: Sequence[Run], outcomes: Sequence[Outcome], constant: float | None = None
 ) -> Figure:
@@ -316,7 +340,7 @@ def stage_table(runs: Sequence[Run], outcomes: Sequence[Outcome], loss: str) -> 
         }
         for n in noises(runs)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+    return table_of(rows)
 
 
 def cold_table(
@@ -334,7 +358,7 @@ def cold_table(
             "outputs swapped": number(None if alone is None else 100 - alone),
             "warm start": number(started),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["pattern", "r"])
+    return table_of(rows)
 
 
 def state_table(grids: Mapping[str, tuple[Sequence[Run], Sequence[Outcome]]]) -> pd.DataFrame:

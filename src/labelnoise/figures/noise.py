@@ -16,10 +16,12 @@ from labelnoise import noise, transition
 from labelnoise.figures import DASHES
 from labelnoise.sweep import Outcome
 from labelnoise.task import given_labels
+from labelnoise.tracing import traced
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
 
+@traced
 def digits(
     images: np.ndarray, true: np.ndarray, noisy: np.ndarray, *, rows: int = 4, columns: int = 12
 ) -> Figure:
@@ -60,6 +62,7 @@ def digits(
     return figure
 
 
+@traced
 def matrices(named: Mapping[str, np.ndarray], *, columns: int = 2, top: float = 1.0) -> Figure:
     """Heat maps of matrices ``[K, K]`` of probabilities, numbers in percent where K <= 10;
     colours from 0 to ``top``. Zeros stay empty."""
@@ -78,6 +81,7 @@ def matrices(named: Mapping[str, np.ndarray], *, columns: int = 2, top: float = 
     return figure
 
 
+@traced
 def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
     """Realised against nominal rate for the two kinds of symmetric noise; with ``keep_true`` it
     depends on K, a line each."""
@@ -97,6 +101,7 @@ def conventions(num_classes: Sequence[int] = (2, 10, 100)) -> Figure:
     return figure
 
 
+@traced
 def spread(z: np.ndarray) -> Figure:
     """Standardised deviations of a realised matrix ``z`` ``[K, K]`` (``transition.deviations``):
     cell by cell, and sorted against the quantiles of a standard normal."""
@@ -117,6 +122,7 @@ def spread(z: np.ndarray) -> Figure:
     return figure
 
 
+@traced
 def exact_or_drawn(drawn: np.ndarray, exact: np.ndarray, nominal: float) -> Figure:
     """Realised rates over seeds, ``[seeds, K]`` each, one box of dots a class: independent draws
     beside exact counts. Rates in [0, 1]."""
@@ -142,6 +148,7 @@ def exact_or_drawn(drawn: np.ndarray, exact: np.ndarray, nominal: float) -> Figu
     return figure
 
 
+@traced
 def margin(num_classes: int, rate: float) -> Figure:
     """Share of the true class and of each wrong class among the given labels, over the rate of
     symmetric noise; the limit (K-1)/K, where they meet; and ``rate``."""
@@ -163,6 +170,7 @@ def margin(num_classes: int, rate: float) -> Figure:
     return figure
 
 
+@traced
 def instance(rates: np.ndarray, T: np.ndarray, nominal: float) -> Figure:
     """Instance-dependent noise: a histogram of the samples' own rates ``[N]``, and the matrix
     ``[K, K]`` that they add up to."""

@@ -16,11 +16,23 @@ from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
 from labelnoise.protocols import MNIST_PROTOCOL
 from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, by_label, interval, number, spread
+from labelnoise.tables import (
+    MISSING,
+    as_numbers,
+    by_label,
+    count,
+    counted,
+    interval,
+    named,
+    number,
+    spread,
+)
+from labelnoise.tracing import of_numbers, traced
 
 # ------------------------------------------------------------------------------ the ranked plot
 
 
+@traced
 def ranked(
     mlp: Sequence[Outcome], cnn: Sequence[Outcome] = (), paper: Mapping[str, float] | None = None
 ) -> Figure:
@@ -69,16 +81,22 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
         rows.append(
             {
                 "rank": rank,
-                "loss": name,
+                "loss": named(group[0]),
                 "last epoch": spread(last),
                 "95 % interval": interval(last),
                 "best epoch": spread([o.record["result"]["best"] for o in group]),
                 "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
-                "seeds": _counted(len(asked[name]), len(group)),
-                "CNN, last epoch": spread(others) + (f" ({len(others)})" if others else ""),
+                "seeds": counted(asked[name]),
+                "CNN, last epoch": with_count(others),
             }
         )
-    return pd.DataFrame(rows).set_index("rank")
+    return pd.DataFrame(rows, dtype=object).set_index("rank").rename_axis("rank")
+
+
+@of_numbers
+def with_count(values: Sequence[float]) -> str:
+    """Mean ± sd, and in brackets of how many."""
+    return spread(values) + (f" ({len(values)})" if values else "")
 
 
 def size_table(outcomes: Sequence[Outcome], names: Sequence[str]) -> pd.DataFrame:
@@ -91,15 +109,21 @@ def size_table(outcomes: Sequence[Outcome], names: Sequence[str]) -> pd.DataFram
     for name in [name for name in names if name in groups]:
         run = groups[name][0].run
         K = INFO[run.dataset].num_classes
-        pull = theory.pull_at_start(build(run.loss["name"], **run.loss["parameters"]), K)[0]
-        row = {"pull, untrained": f"{pull:.3f}"}
+        pull = pull_at_start(loss_of(groups[name][0]), K)
+        row = {"pull, untrained": number(pull, 3)}
         for title, model in (("MLP", "mlp"), ("CNN", "cnn4")):
             part = [o for o in groups[name] if o.run.model == model and o.last is not None]
             row[f"{title}, last epoch"] = spread([o.last for o in part])
             row[f"{title}, memorised"] = spread([o.record["result"]["fit_wrong"] for o in part], 1)
-            row[f"{title}, seeds"] = len(part)
+            row[f"{title}, seeds"] = count(part)
         rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return as_numbers(pd.DataFrame(list(rows.values()), index=list(rows), dtype=object))
+
+
+@traced
+def pull_at_start(loss: Loss, num_classes: int) -> float:
+    """The pull |dL/dz_y| on an untrained network, where p = 1/K."""
+    return float(theory.pull_at_start(loss, num_classes)[0])
 
 
 def protocol_label(run: Run) -> str:
@@ -124,18 +148,36 @@ def summary_table(outcomes: Sequence[Outcome], num_classes: int, rate: float) ->
     symmetric noise of ``rate`` (both for losses of p_y), and what happened in the runs."""
     rows = {}
     for name, group in _ranked_groups(outcomes).items():
-        loss = build(group[0].run.loss["name"], **group[0].run.loss["parameters"])
+        loss = loss_of(group[0])
         of_target = theory.sees_only_target(loss)
-        bound = theory.error_bound(loss, num_classes, rate) if of_target else None
-        fates = [fate(o) for o in group]
         rows[name] = {
             "symmetric": "yes" if is_symmetric(loss, num_classes) else "no",
-            "asymmetry ratio": f"{theory.asymmetry_ratio(loss):.3f}" if of_target else "–",
-            "wrong answers at most (%)": "–" if bound is None else percent_or_none(bound),
+            "asymmetry ratio": ratio(loss) if of_target else MISSING,
+            "wrong answers at most (%)": guarantee(loss, num_classes, rate) if of_target
+            else MISSING,
             "last epoch": spread([o.last for o in group]),
-            "what happened": ", ".join(f"{fates.count(f)} {f}" for f in dict.fromkeys(fates)),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+            "what happened": fates(group),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+
+
+@traced
+def ratio(loss: Loss) -> str:
+    """The asymmetry ratio."""
+    return f"{theory.asymmetry_ratio(loss):.3f}"
+
+
+@traced
+def guarantee(loss: Loss, num_classes: int, rate: float) -> str:
+    """The bound on the share of wrong answers at symmetric noise of a rate, in percent."""
+    return percent_or_none(theory.error_bound(loss, num_classes, rate))
+
+
+@traced
+def fates(runs: Sequence[Outcome]) -> str:
+    """What became of the runs (``fate``), counted."""
+    found = [fate(o) for o in runs]
+    return ", ".join(f"{found.count(f)} {f}" for f in dict.fromkeys(found))
 
 
 def is_symmetric(loss: Loss, num_classes: int) -> bool:
@@ -176,22 +218,38 @@ def criteria(rate: float, num_classes: int) -> dict[str, Callable[[Loss], float 
 def predictions(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.DataFrame:
     """One row a loss of p_y and setting: its criteria, its last-epoch accuracy, and its fall from
     the best epoch to the last; seed 0."""
+    return predicted([o for o in outcomes if o.run.seed == 0 and has_criteria(loss_of(o))],
+                     num_classes, rate)  # fmt: skip
+
+
+def loss_of(outcome: Outcome) -> Loss:
+    return build(outcome.run.loss["name"], **outcome.run.loss["parameters"])
+
+
+def has_criteria(loss: Loss) -> bool:
+    """Whether the criteria are for this loss: one of p_y alone, and no sum."""
+    return theory.sees_only_target(loss) and "+" not in loss.name
+
+
+@traced
+def predicted(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.DataFrame:
+    """A row an outcome: what the criteria say of its loss, its last-epoch accuracy, and its fall
+    from the best epoch to the last."""
     rows = {}
     for o in outcomes:
-        loss = build(o.run.loss["name"], **o.run.loss["parameters"])
-        if o.run.seed == 0 and theory.sees_only_target(loss) and "+" not in loss.name:
-            found = {name: f(loss) for name, f in criteria(rate, num_classes).items()}
-            result = o.record["result"]
-            rows[o.run.label] = {
-                "name": loss.name, **found, "last epoch": result["last"],
-                "fall": result["best"] - result["last"], "fate": fate(o),
-            }  # fmt: skip
+        loss, result = loss_of(o), o.record["result"]
+        found = {name: f(loss) for name, f in criteria(rate, num_classes).items()}
+        rows[o.run.label] = {
+            "name": loss.name, **found, "last epoch": result["last"],
+            "fall": result["best"] - result["last"], "fate": fate(o),
+        }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 POINTED_OUT = ("GeneralisedCLL", "MixtureCLL", "SCE", "TaylorCE", "AUL(a 5.5, q 3)")
 
 
+@traced
 def claim(table: pd.DataFrame) -> Figure:
     """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``."""
     shown = ("asymmetry ratio", "wrong answers at most (%)", "pull on an untrained network")
@@ -221,6 +279,7 @@ def claim(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@traced
 def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of every criterion with accuracy and with the fall, over all
     settings and over those that lost no class (see ``fate``), with permutation p-values."""
@@ -258,6 +317,7 @@ def p_value(p: float) -> str:
 # ------------------------------------------------------------------------- where CLL wakes up
 
 
+@traced
 def waking(outcomes: Sequence[Outcome], num_classes: int) -> Figure:
     """CLL ``target`` over sigma: the pull on an untrained network, and what became of it, with and
     without weight decay."""
@@ -320,10 +380,6 @@ def _walk(outcomes: Sequence[Outcome]) -> list[tuple[float, float, dict, bool]]:
         if o.run.loss["name"] == "CLL" and o.run.loss["parameters"]["form"] == "target"
         and not o.run.loss["parameters"]["normalise"]
     ]  # fmt: skip
-
-
-def _counted(asked: int, sound: int) -> str:
-    return str(asked) + (f" ({asked - sound} diverged)" if sound < asked else "")
 
 
 def _ranked_groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

@@ -15,6 +15,7 @@ from labelnoise.figures import DASHES
 from labelnoise.figures.gradients import below, distinct, label, line_styles, sigma_axis
 from labelnoise.losses import CLL, Loss, build
 from labelnoise.losses.published import PUBLISHED
+from labelnoise.tracing import traced
 
 # ---------------------------------------------------------------------------- the losses to look at
 
@@ -30,6 +31,7 @@ def of_target(dataset: str = "mnist") -> list[Loss]:
 # ------------------------------------------------------------------------ symmetry and excess risk
 
 
+@traced
 def class_sums(losses: Sequence[Loss], num_classes: int) -> Figure:
     """The class sum S(p) = sum_k L(p, k) relative to its value at the uniform p, from there to a
     one-hot answer (left) and along an even split over 1, 2, ..., K classes (right)."""
@@ -50,6 +52,7 @@ def class_sums(losses: Sequence[Loss], num_classes: int) -> Figure:
     return figure
 
 
+@traced
 def symmetry_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
     """The range of the class sum, how far it strays relative to its largest value, and what follows
     at symmetric noise: the bound on the excess risk, and on the share of wrong answers."""
@@ -70,6 +73,7 @@ def symmetry_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.
     return pd.DataFrame(rows).T
 
 
+@traced
 def guarantees(losses: Sequence[Loss], num_classes: int, rates: Sequence[float]) -> Figure:
     """Left: the bound on the share of wrong answers over the rate of symmetric noise. Right: the
     bound on the excess risk (line) and the worst that is found over all posteriors of a lattice
@@ -120,6 +124,7 @@ def bound_check(losses: Sequence[Loss], rates: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+@traced
 def cll_guarantee(sigmas: Sequence[float], num_classes: Sequence[int], rate: float) -> Figure:
     """CLL ``target`` over sigma: how far its class sum strays, and the bound on wrong answers."""
     fine = np.geomspace(min(sigmas), max(sigmas), 61)
@@ -153,6 +158,7 @@ def ratio_on_grid(loss: Loss, n: int) -> float:
     return float(min(least))
 
 
+@traced
 def coarse_grids(losses: Sequence[Loss], sizes: Sequence[int]) -> Figure:
     """The asymmetry ratio on ever finer grids over (p, d); marks at the right: its true value."""
     losses = distinct(losses)
@@ -170,6 +176,7 @@ def coarse_grids(losses: Sequence[Loss], sizes: Sequence[int]) -> Figure:
     return figure
 
 
+@traced
 def ratio_table(losses: Sequence[Loss], num_classes: int) -> pd.DataFrame:
     """The asymmetry ratio, and the largest rates at which the noise ratio stays within it: for
     symmetric noise eta/(K-1)/(1-eta), for noise onto one class eta/(1-eta)."""
@@ -186,6 +193,7 @@ def ratio_table(losses: Sequence[Loss], num_classes: int) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+@traced
 def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
     """The asymmetry ratio restricted to answers that leave the label an error of at least epsilon,
     over epsilon; ``levels``: name of a noise -> its noise ratio, drawn as horizontal lines."""
@@ -204,6 +212,7 @@ def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
     return figure
 
 
+@traced
 def resting_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
     """Under symmetric noise: the least error beyond which the asymmetry ratio covers the noise
     ratio, and the error 1 - p_y at which the noisy risk is least (``theory.at_rest``)."""
@@ -237,6 +246,7 @@ def covered_beyond(loss: Loss, level: float) -> str:
 # ----------------------------------------------------------------------------------- calibration
 
 
+@traced
 def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
     """The conditional risk under posterior ``q`` over all answers p of three classes, dark where it
     is low, with its minimum (white) and the posterior itself (black cross)."""
@@ -256,6 +266,7 @@ def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
     return figure
 
 
+@traced
 def calibration_table(losses: Sequence[Loss], noises: dict[str, np.ndarray]) -> pd.DataFrame:
     """Share of posteriors (K = 3) whose noisy minimiser has the Bayes class of the clean posterior
     on top, and its mean belief in it, for each noise."""
@@ -282,6 +293,7 @@ def kept_on_top(T: np.ndarray, steps: int = 20) -> float:
 # --------------------------------------------------------------------------------- sample weights
 
 
+@traced
 def weights(losses: Sequence[Loss], num_classes: int) -> Figure:
     """w(p_y) over p_y, both on a log scale: lines from the closed form, dots measured by autograd
     on random logits."""
@@ -311,6 +323,7 @@ def measured_weights(loss: Loss, num_classes: int) -> tuple[np.ndarray, np.ndarr
     return p_y, np.abs(slopes[:, 0]) / (1 - p_y)
 
 
+@traced
 def weight_table(losses: Sequence[Loss], num_classes: int) -> pd.DataFrame:
     """Where the weight w and the pull w (1 - p_y) peak, and the pull relative to its peak on an
     untrained network (p_y = 1/K) and on a label that is all but ruled out (p_y = 0.01)."""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from labelnoise.figures import DASHES, colour
 from labelnoise.sweep import Outcome
 from labelnoise.tables import by_label
+from labelnoise.tracing import traced
 
 FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}
 FORM_MARKERS = {"target": "o", "vector": "s", "elementwise": "^"}
@@ -26,6 +27,7 @@ def curve(ax: Axes, outcomes: Sequence[Outcome], field: str, **line: object) -> 
     ax.plot(epochs, np.mean(complete, axis=0), lw=2, **line)
 
 
+@traced
 def learning_curves(
     outcomes: Sequence[Outcome], paper: Mapping[str, tuple[float, str]] | None = None
 ) -> Figure:
@@ -49,6 +51,7 @@ def learning_curves(
     return figure
 
 
+@traced
 def memorisation(outcomes: Sequence[Outcome]) -> Figure:
     """What the network predicts on *mislabelled training* samples: their wrong label
     (memorised) or their true label (corrected)."""
@@ -65,6 +68,7 @@ def memorisation(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
+@traced
 def cll_map(
     mlp: Sequence[Outcome], cnn: Sequence[Outcome], references: Mapping[str, float], goal: float
 ) -> Figure:
@@ -99,6 +103,7 @@ def cll_map(
     return figure
 
 
+@traced
 def stalling(outcomes: Sequence[Outcome]) -> Figure:
     """How a small bandwidth stalls: test accuracy and mean gradient norm over epochs, a line a
     sigma, from light (small) to dark (large)."""
@@ -116,6 +121,7 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
+@traced
 def protocol_bars(
     rows: Mapping[str, Mapping[str, float | None]], paper: Mapping[str, float]
 ) -> Figure:

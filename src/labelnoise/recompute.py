@@ -1,0 +1,260 @@
+"""Cells computed again from their traces: expressions of ``origin`` to numbers, texts and tables.
+
+Reading a trace and its records needs nothing but Python; computing needs the environment.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from labelnoise.origin import OPERATIONS, Expression
+from labelnoise.origin_files import ROOT, WHOLE, printed
+
+WRITES = {"": "make publish", "reproduced": "make reproduce"}  # folder -> what fills it
+
+
+class TraceError(ValueError):
+    """A table, row, record or trace that is not there or does not fit, with the remedy."""
+
+
+class Records:
+    """The records that traces name, each read once and checked."""
+
+    def __init__(self, root: Path = ROOT):
+        self.root, self.read, self.said = root, {}, {}
+
+    def path(self, ledger: str, name: str) -> Path:
+        return self.root / ledger / f"{name}.json"
+
+    def record(self, ledger: str, name: str) -> dict:
+        path = self.path(ledger, name)
+        if path not in self.read:
+            if not path.exists():
+                raise TraceError(f"record {shown(path)} is not there, and only its key is known: "
+                                 "restore it with git")  # fmt: skip
+            self.read[path] = checked(path) if ready() else json.loads(path.read_text())
+        return self.read[path]
+
+    def field(self, ledger: str, name: str, field: str) -> object:
+        """What the record has at ``field``: ``result.last``, ``curves.val_accuracy[-1]``."""
+        found = self.record(ledger, name)
+        for step in field.replace("[", ".[").split("."):
+            try:
+                found = found[int(step[1:-1]) if step.startswith("[") else step]
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                path = shown(self.path(ledger, name))
+                raise TraceError(
+                    f"record {path} has no {field}: the trace is of another version of it; write "
+                    "the table anew, with make publish"
+                ) from error
+        return found
+
+    def outcome(self, ledger: str, name: str):
+        """The run and its record, as a sweep gives them."""
+        from labelnoise.configuration import Run
+        from labelnoise.sweep import Outcome
+
+        record = self.record(ledger, name)
+        source = "here" if ledger.startswith("reproduced") else "committed"
+        return Outcome(Run(**record["config"]), record, source, ledger)
+
+    def evidence(self, ledger: str, name: str):
+        """What the arrays beside the record say, with the labels of its data set."""
+        from labelnoise import data
+        from labelnoise.figures.detection import evidence
+
+        if name not in self.said:
+            outcome = self.outcome(ledger, name)
+            images, true = data.load(outcome.run.dataset)
+            found = evidence([outcome], images, true)
+            if not found:
+                path = shown(self.path(ledger, name).with_suffix(".npz"))
+                raise TraceError(f"the arrays {path} are not there; restore them with git")
+            (self.said[name],) = found.values()
+        return self.said[name]
+
+
+def evaluate(what: Expression, records: Records) -> object:
+    """The number, text, table or object that an expression of ``origin`` tells."""
+    if isinstance(what, list):
+        return [evaluate(each, records) for each in what]
+    if not isinstance(what, dict):
+        return what
+    if "by" in what:
+        of, options = (evaluate(what.get(part, {}), records) for part in ("of", "with"))
+        try:
+            return function(what["by"])(*of, **options)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise TraceError(f"{what['by']} refuses what the trace gives it ({error}): write the "
+                             "table anew, with make publish") from error  # fmt: skip
+    if "record" in what or "records" in what:
+        ledger, field = what["ledger"], what.get("field")
+        get = records.outcome if field is None else lambda *of: records.field(*of, field)
+        return get(ledger, what["record"]) if "record" in what else [
+            get(ledger, name) for name in what["records"]
+        ]  # fmt: skip
+    if "evidence" in what:
+        return records.evidence(what["ledger"], what["evidence"])
+    if "quoted" in what:
+        return what["text"]
+    if "loss" in what:
+        from labelnoise.losses import build
+
+        return build(what["loss"], **evaluate(what["parameters"], records))
+    if "run" in what:
+        from labelnoise.configuration import Run
+
+        return Run(**what["run"])
+    if "array" in what:
+        import numpy as np
+
+        if isinstance(what["array"], str):
+            raise TraceError(f"the array {what['array']} is named and not kept")
+        return np.array(what["array"])
+    return {name: evaluate(each, records) for name, each in what.items()}
+
+
+def function(name: str):
+    """An operation, or a function of this package by its name."""
+    if name in OPERATIONS:
+        return OPERATIONS[name]
+    module, _, called = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(f"labelnoise.{module}"), called)
+    except (ImportError, AttributeError) as error:
+        raise TraceError(f"there is no labelnoise.{name} any more ({error}): write the table "
+                         "anew, with make publish") from error  # fmt: skip
+
+
+class Trace:
+    """The origin of a table or figure: ``<folder>/<kind>/<name>.json``.
+
+    ``TraceError`` if there is none, with the names that there are.
+    """
+
+    def __init__(self, name: str, folder: Path = ROOT, records: Records | None = None):
+        kinds = [kind for kind in ("tables", "figures") if name.startswith(f"{kind}/")]
+        self.name = name.partition("/")[2] if kinds else name
+        there = [kind for kind in kinds or ("tables", "figures")
+                 if (folder / kind / f"{self.name}.json").exists()]  # fmt: skip
+        if not there:
+            raise TraceError(unknown(self.name, folder))
+        self.kind, self.folder = there[0], folder
+        self.path = folder / self.kind / f"{self.name}.json"
+        self.records = records or Records()
+        try:
+            self.content = json.loads(self.path.read_text())
+            self.columns: dict = self.content.get("columns", {})
+            self.rows: list[str] = self.content.get("rows", [])
+            self.made, self.functions = self.content["made"], self.content["functions"]
+            if any(list(cells) != self.rows for cells in self.columns.values()):
+                raise ValueError("its columns and rows do not agree")
+        except (ValueError, KeyError) as error:
+            raise TraceError(
+                f"trace {shown(self.path)} is damaged ({error}); {self.remedy}"
+            ) from error
+
+    @property
+    def remedy(self) -> str:
+        writes = WRITES.get(self.folder.name, WRITES[""])
+        return f"restore both with git, or write both anew with `{writes}`"
+
+    def row(self, asked: str) -> str:
+        """The one row called ``asked``, or the one that begins so."""
+        if asked in self.rows:
+            return asked
+        like = [r for r in self.rows if r.lower().startswith(asked.lower())]
+        if len(like) == 1:
+            return like[0]
+        what = "is ambiguous" if like else "is not there"
+        raise TraceError(f"row {asked!r} of {self.name} {what}; rows: "
+                         f"{'; '.join(like or self.rows) or 'none, it is a figure'}")  # fmt: skip
+
+    def cell(self, row: str, column: str) -> dict:
+        return self.columns[column][row]
+
+    def cells(self) -> Iterator[tuple[str, str, dict]]:
+        """(row, column, cell) of every cell."""
+        for row in self.rows:
+            for column, cells in self.columns.items():
+                yield row, column, cells[row]
+
+    def mismatches(self) -> list[str]:
+        """Where the table is not the one that was traced."""
+        path = self.path.with_suffix(".csv")
+        if not path.exists():
+            return [f"{shown(path)} is not there"]
+        rows, columns, cells = printed(path.read_text(), self.content["levels"])
+        if rows != self.rows or columns != list(self.columns):
+            odd = {*rows, *columns} ^ {*self.rows, *self.columns}
+            return [f"{shown(path)} and its trace have other rows or columns: "
+                    f"{'; '.join(sorted(odd)) or 'in another order'}"]  # fmt: skip
+        return [
+            f"row {row!r}, column {column!r}: the table has {text!r}, its trace {told!r}"
+            for row, line in zip(rows, cells, strict=True)
+            for column, text in zip(columns, line, strict=True)
+            if text != (told := self.cell(row, column)["text"])
+        ]
+
+    def recompute(self, row: str, column: str) -> str:
+        """The text of a cell, made anew from where it is from."""
+        origin = self.cell(row, column)["from"]
+        if origin != WHOLE:
+            return str(evaluate(origin, self.records))
+        rows, columns, cells = self.whole
+        return cells[rows.index(row)][columns.index(column)]
+
+    @cached_property
+    def whole(self) -> tuple:
+        """The labels and cells of the table that ``made`` computes."""
+        table = evaluate(self.made, self.records)
+        return printed(table.infer_objects().to_csv(), self.content["levels"])
+
+    def tells(self, row: str, columns: Sequence[str]) -> list[Expression]:
+        """What the cells are from."""
+        told = [self.cell(row, column).get("from") for column in columns]
+        return [self.made if each == WHOLE else each for each in told]
+
+
+def shown(path: Path) -> str:
+    """A path as seen from the repository's root, where it lies below that."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def unknown(name: str, folder: Path) -> str:
+    """Why there is no trace of that name, with the names that are like it, or all."""
+    known = {kind: sorted(p.stem for p in (folder / kind).glob("*.json"))
+             for kind in ("tables", "figures")}  # fmt: skip
+    every = sorted({*known["tables"], *known["figures"]})
+    writes = WRITES.get(folder.name, WRITES[""])
+    if not every:
+        return f"{folder} has no traces: fill it with `{writes}`"
+    if any((folder / kind / f"{name}.{e}").exists() for kind in known for e in ("csv", "png")):
+        return f"{name} has no trace beside it: write both anew with `{writes}`"
+    if not name:
+        return (
+            "name a table or figure, as in make trace NAME=03_headline ROW=CE; there are: "
+            + ", ".join(every)
+        )
+    near = difflib.get_close_matches(name, every, n=3) or [n for n in every if n[:2] == name[:2]]
+    listed = f"like it: {', '.join(near)}" if near else f"there are: {', '.join(every)}"
+    return f"no table or figure is called {name!r}; {listed}"
+
+
+def ready() -> bool:
+    """Whether this Python has what computing takes."""
+    return all(importlib.util.find_spec(name) for name in ("numpy", "scipy", "pandas", "torch"))
+
+
+def checked(path: Path) -> dict:
+    """The record, verified by the ledger."""
+    from labelnoise.ledger import RecordError, read
+
+    try:
+        return read(path)
+    except RecordError as error:
+        raise TraceError(str(error)) from error

@@ -1,0 +1,341 @@
+"""Every number says where it is from and is computed again from there; mistakes are caught."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from labelnoise import claims, experiments, origin, stages, stats, tables, trace
+from labelnoise.configuration import Run, noisy
+from labelnoise.figures import save as save_figure
+from labelnoise.ledger import ROOT, Ledger, seal
+from labelnoise.origin import OriginError, Value, quoted, remembered
+from labelnoise.origin_files import has_number
+from labelnoise.recompute import Records, Trace, TraceError, evaluate
+from labelnoise.sweep import Outcome, sweep
+from labelnoise.tracing import traced
+
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
+
+TABLES = sorted(path.stem for path in (ROOT / "tables").glob("*.csv"))
+FIGURES = sorted(path.stem for path in (ROOT / "figures").glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def records() -> Records:
+    """One reader for all traces, which reads each record once."""
+    return Records()
+
+
+# -------------------------------------------------------------------------- the committed traces
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_numeric_cell_is_computed_again_from_its_trace(name, records):
+    traced_table = Trace(f"tables/{name}", records=records)
+    assert traced_table.mismatches() == []
+    for row, column, cell in traced_table.cells():
+        if has_number(cell["text"]):
+            assert traced_table.recompute(row, column) == cell["text"], (row, column)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_names_its_records_and_what_drew_it(name, records):
+    drawn = Trace(f"figures/{name}", records=records)
+    assert drawn.made["by"] in drawn.functions
+    for ledger, record in trace.leaves(drawn.made):
+        assert records.path(ledger, record).exists()
+
+
+def test_traces_belong_to_a_notebook_fit_in_a_megabyte_and_name_no_machine():
+    paths = [*(ROOT / "tables").glob("*.json"), *(ROOT / "figures").glob("*.json")]
+    assert {path.stem for path in paths} == {*TABLES, *FIGURES}
+    text = "".join(path.read_text() for path in paths)
+    assert len(text) < 1e6
+    assert str(ROOT) not in text
+    for path in paths:
+        assert (ROOT / "notebooks" / json.loads(path.read_text())["notebook"]).exists()
+
+
+def test_columns_of_records_are_not_hidden_behind_the_call_that_made_the_table():
+    failures = Trace("tables/08_failures")
+    assert failures.cell("CE", "wrong, repeated, seen (%)")["from"]["by"] == "tables.spread"
+    assert failures.cell("CE", "wrong, repeated, never seen (%)")["from"] == "table"
+
+
+# ------------------------------------------------------------------------------- planted mistakes
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of one committed table with its trace, to spoil."""
+    (tmp_path / "tables").mkdir()
+    for ending in ("csv", "json"):
+        shutil.copy(ROOT / "tables" / f"03_headline.{ending}", tmp_path / "tables")
+    return tmp_path / "tables" / "03_headline.json"
+
+
+def spoil(path, old: str, new: str):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def answer(capsys, *arguments) -> tuple[int, str, str]:
+    code = trace.main([str(each) for each in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_an_altered_table_is_caught(copied, capsys):
+    spoil(copied.with_suffix(".csv"), "49.24", "49.25")
+    code, _, error = answer(capsys, "--out", copied.parents[1], "--name", "03_headline")
+    assert code == 1
+    assert "row 'CE', column 'last epoch'" in error
+    assert "49.25" in error
+    assert "make publish" in error
+
+
+def test_a_number_altered_in_table_and_trace_alike_is_caught(copied, capsys):
+    spoil(copied.with_suffix(".csv"), "49.24", "49.25")
+    spoil(copied, '"49.24 ', '"49.25 ')
+    code, out, error = answer(
+        capsys, "--out", copied.parents[1], "--name", "03_headline", "--row", "CE"
+    )
+    assert code == 1
+    assert "last epoch: 49.25 ± 0.59    [recomputed: '49.24 ± 0.59', NOT EQUAL]" in out
+    assert "column 'last epoch': recomputed: '49.24 ± 0.59', NOT EQUAL" in error
+
+
+def test_a_trace_of_another_record_is_caught(copied):
+    keys = json.loads(copied.read_text())["columns"]["last epoch"]
+    first, other = (keys[row]["from"]["of"][0]["records"][0] for row in ("CE", "MAE"))
+    spoil(copied, first, other)  # in the first column that has it: last epoch
+    assert Trace("03_headline", copied.parents[1]).recompute("CE", "last epoch") != "49.24 ± 0.59"
+
+
+def test_a_record_that_is_gone_or_edited_is_named(copied, tmp_path):
+    spoilt = Trace("03_headline", copied.parents[1], Records(tmp_path))
+    with pytest.raises(TraceError, match=r"is not there.*restore it with git"):
+        spoilt.recompute("CE", "last epoch")
+    key = spoilt.cell("MAE", "last epoch")["from"]["of"][0]["records"][0]
+    path = tmp_path / "results" / f"{key}.json"
+    path.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "results" / f"{key}.json", path)
+    assert spoilt.recompute("MAE", "last epoch") == "95.00"
+    spoil(path, '"last": 95.0', '"last": 96.0')
+    again = Trace("03_headline", copied.parents[1], Records(tmp_path))
+    with pytest.raises(TraceError, match="damaged or was edited"):
+        again.recompute("MAE", "last epoch")
+
+
+def test_a_function_that_is_gone_is_named(copied):
+    spoil(copied, '"by": "tables.spread"', '"by": "tables.scatter"')
+    with pytest.raises(TraceError, match=r"no labelnoise.tables.scatter any more.*make publish"):
+        Trace("03_headline", copied.parents[1]).recompute("CE", "last epoch")
+
+
+def test_a_missing_trace_is_named(copied):
+    copied.rename(copied.with_name("00_headline.json"))
+    with pytest.raises(TraceError, match=r"03_headline has no trace beside it: .*make publish"):
+        Trace("03_headline", copied.parents[1])
+
+
+def test_a_damaged_trace_is_named(copied):
+    copied.write_text(copied.read_text()[:500])
+    with pytest.raises(TraceError, match=r"03_headline.json is damaged.*make publish"):
+        Trace("03_headline", copied.parents[1])
+
+
+# -------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--name", ""], "name a table or figure, as in make trace NAME=03_headline"),
+        (["--name", "03_hedline"], "like it: 03_headline"),
+        (["--name", "03_headline", "--row", "XY"], "row 'XY' of 03_headline is not there; rows"),
+        (["--name", "06_answers", "--row", "forward"], "is ambiguous; rows: Forward(true T); "),
+        (["--name", "03_headline", "--column", "last"], "columns: paper; last epoch"),
+        (["--name", "03_memorisation", "--row", "CE"], "is a figure, without rows"),
+        (["--name", "00_headline", "--out", "nowhere"], "nowhere has no traces"),
+        (["--again", "results/mnist/0.json"], "is no record"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_with_what_is_known(arguments, words, capsys):
+    code, _, error = answer(capsys, *arguments)
+    assert code == 1
+    assert words in error
+
+
+# ---------------------------------------------------------------------------------- make trace
+
+
+def test_a_row_is_told_with_its_records_and_the_command_that_trains_them(capsys):
+    code, out, error = answer(capsys, "--name", "03_headline", "--row", "ce")
+    assert (code, error) == (0, "")
+    assert "last epoch: 49.24 ± 0.59    [recomputed: equal]" in out
+    assert "tables.spread(result.last)" in out
+    outcome = next(o for o in sweep(experiments.headline(), "replay") if o.run.label == "CE")
+    line = next(line for line in out.splitlines() if outcome.run.key in line)
+    made = outcome.record["provenance"]
+    for known in (f"{outcome.last}", made["commit"][:7], made["device"], str(outcome.run.seed)):
+        assert known in line
+    assert f"labelnoise.trace --again results/mnist/{outcome.run.key}.json" in out
+
+
+def test_it_answers_without_the_environment():
+    """A fresh clone has no numpy, pandas or torch yet."""
+    command = [sys.executable, "-S", "-m", "labelnoise.trace", "--name", "03_headline"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "49.24 ± 0.59    [not recomputed here: run `make env` first]" in done.stdout
+    assert "results/mnist/" in done.stdout
+
+
+def test_a_record_is_trained_again_and_compared(tmp_path, monkeypatch, capsys):
+    protocol = {**experiments.MNIST_PROTOCOL, "epochs": 1}
+    run = Run("digits", noisy("symmetric", 0.3), experiments.published("mnist", "CE"), "mlp",
+              protocol, subset=100)  # fmt: skip
+    made = stages.train(run, device="cpu")
+    path = Ledger(tmp_path / "results").write(made)
+    monkeypatch.setattr(trace, "ROOT", tmp_path)
+    code, out, _ = answer(capsys, "--again", "results/" + str(path.relative_to(path.parents[1])))
+    assert code == 0
+    assert out.endswith("seed 0: bit-identical\n")
+    made["result"]["last"] += 1
+    path.write_text(json.dumps(seal(made)))
+    code, out, _ = answer(capsys, "--again", path)
+    assert code == 1
+    assert "not bit-identical: last epoch" in out
+
+
+# --------------------------------------------------------------------------------------- numbers
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    run = experiments.headline([0])[0]
+    record = {"result": {"last": 49.5, "n": 4, "none": None, "sure": True},
+              "curves": {"a": [1.0, 2.5]}}  # fmt: skip
+    return Outcome(run, record, "committed")
+
+
+def test_a_number_of_a_record_is_a_plain_number_that_knows_its_place(outcome):
+    last, n = outcome.last, outcome.record["result"]["n"]
+    assert (last, n) == (49.5, 4)
+    assert last.origin == {"record": f"mnist/{outcome.run.key}", "ledger": "results",
+                           "field": "result.last"}  # fmt: skip
+    assert outcome.record["curves"]["a"][-1].origin["field"] == "curves.a[-1]"
+    assert [a.origin["field"] for a in outcome.record["curves"]["a"]] == [
+        "curves.a[0]", "curves.a[1]"
+    ]  # fmt: skip
+    assert outcome.record["result"]["none"] is None
+    assert outcome.record["result"]["sure"] is True
+    assert json.loads(json.dumps(outcome.record)) == outcome.record
+    assert type(np.array(outcome.record["curves"]["a"])[0]) is np.float64
+    assert copy.deepcopy(outcome).last.origin == last.origin
+
+
+def test_arithmetic_is_remembered_and_repeats_to_the_last_bit(outcome, tmp_path):
+    path = tmp_path / "results" / "mnist" / f"{outcome.run.key}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(seal({
+        **outcome.record, "config": outcome.run.config, "provenance": {}
+    })))  # fmt: skip
+    a, n = outcome.last, outcome.record["result"]["n"]
+    made = (100 - a) / n * 0.1 + a - 3
+    assert isinstance(made, Value)
+    assert made == (100 - 49.5) / 4 * 0.1 + 49.5 - 3
+    again = evaluate(made.origin, Records(tmp_path))
+    assert again == made
+    assert type(again) is float
+
+
+def test_a_record_that_is_handed_on_is_from_its_new_place(outcome):
+    assert outcome.last.origin["ledger"] == "results"
+    assert Outcome(outcome.run, outcome.record, "here").last.origin["ledger"] == (
+        "reproduced/results"
+    )
+
+
+def test_changes_to_a_record_stay(outcome):
+    outcome.record["result"]["last"] = 3.0
+    outcome.record["curves"]["a"][0] = 7.0
+    assert outcome.last == 3.0
+    assert list(outcome.record["curves"]["a"]) == [7.0, 2.5]
+
+
+def test_whole_records_tell_which_fields_were_read(outcome):
+    @traced
+    def table(outcomes) -> pd.DataFrame:
+        return pd.DataFrame({"last": [o.record["result"]["last"] for o in outcomes]})
+
+    told = origin.expression(table([outcome]))
+    assert told["reads"] == ["result.last"]
+    assert list(trace.leaves(told).values()) == [["result.last"]]
+
+
+# ----------------------------------------------------------------------------------------- saving
+
+
+def test_a_number_without_an_origin_is_refused(tmp_path, monkeypatch, outcome):
+    monkeypatch.setenv("LABELNOISE_OUT", str(tmp_path))
+    table = pd.DataFrame({"x": [tables.number(outcome.last), f"{outcome.last:.1f}"]},
+                         index=["a", "b"], dtype=object)  # fmt: skip
+    with pytest.raises(OriginError, match=r"table t, row 'b', column 'x': .*'49.5'"):
+        tables.save(table, "t")
+    assert not list(tmp_path.rglob("*.*"))
+    with pytest.raises(OriginError, match="several rows called"):
+        tables.save(table.set_axis(["a", "a"]), "t")
+    with pytest.raises(OriginError, match="figure f: nothing tells what drew it"):
+        save_figure(plt.figure(), "f")
+
+
+def test_a_bare_number_does_not_vouch_for_itself(outcome):
+    assert tables.number(outcome.last).origin is not None
+    for cell in (tables.number(49.5), tables.spread([outcome.last, 49.5]), tables.signed(1.0)):
+        assert getattr(cell, "origin", None) is None
+    gain = {"GCE": [outcome.last - 3], "MAE": [49.5]}
+    assert getattr(claims.one_by_one(gain, ""), "origin", None) is None
+    assert stats.mean([49.5, outcome.last]) == 49.5
+    assert not hasattr(stats.mean([49.5, outcome.last]), "origin")
+
+
+def test_what_has_no_form_is_refused():
+    with pytest.raises(OriginError, match="a object has no form as JSON"):
+        origin.expression([object()])
+    with pytest.raises(OriginError, match="the keys"):
+        origin.expression({3: 1})
+
+
+def test_the_same_table_gives_the_same_trace(tmp_path, monkeypatch, outcome):
+    written = []
+    for folder in ("a", "b"):
+        monkeypatch.setenv("LABELNOISE_OUT", str(tmp_path / folder))
+        cells = {"n": tables.count([outcome]), "said": quoted("1 of 2", "a book"),
+                 "signed": tables.signed(outcome.last - 3), "none": tables.MISSING}  # fmt: skip
+        table = pd.DataFrame([cells], index=["x, y"], dtype=object)
+        tables.save(table, "03_test")
+        written.append((tmp_path / folder / "tables" / "03_test.json").read_text())
+    assert written[0] == written[1]
+    content = json.loads(written[0])
+    assert content["notebook"] == "03_mnist_symmetric.ipynb"
+    assert content["columns"]["none"]["x, y"] == {"text": "–"}
+    assert content["columns"]["n"]["x, y"]["text"] == "1"
+    assert content["columns"]["said"]["x, y"]["from"]["quoted"] == "a book"
+
+
+def test_a_diverged_run_is_counted_again(tmp_path):
+    values = [remembered(50.0, {"record": "mnist/a", "ledger": "results", "field": "x"}), None]
+    cell = tables.spread(values)
+    assert cell == "50.00 (1 diverged)"
+    assert cell.origin["of"] == [[values[0].origin, None]]
