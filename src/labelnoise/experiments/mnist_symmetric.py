@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from labelnoise import losses, theory
+import torch
+
+from labelnoise import losses
 from labelnoise.configuration import Run, build_loss, loss_label, loss_setting, noisy, published
 from labelnoise.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 
@@ -170,23 +172,27 @@ UNSEEN_MLP = (5, 6, 7, 8, 9)
 EVERY_PROBE = ("gradient", "clipped", "changed")
 
 
-PULLS = {
-    loss_label(loss): theory.pull_at_start(build_loss("mnist", loss), 10)[0]
-    for loss in SHAPES + MORE_SHAPES
-}
-"""Label of a loss -> |dL/dz_y| on an untrained network of ten classes."""
+def pull(loss: dict, num_classes: int = 10) -> float:
+    """|dL/dz_y| on an untrained network, by autograd in float64."""
+    logits = torch.zeros(1, num_classes, dtype=torch.float64, requires_grad=True)
+    build_loss("mnist", loss)(logits, torch.tensor([0])).backward()
+    return abs(float(logits.grad[0, 0]))
+
+
+PULLS = {loss_label(loss): pull(loss) for loss in SHAPES + MORE_SHAPES}
+"""Label of a loss -> its pull."""
 
 
 def protocol_at(loss: dict, place: tuple[int, int]) -> dict:
     """The MNIST protocol with the learning rate and weight decay that put ``loss`` at ``place``,
     rounded to three digits."""
     lr, decay = MNIST_PROTOCOL["lr"], MNIST_PROTOCOL["weight_decay"]
-    pull, of_ce, of_cll = (PULLS[loss_label(each)] for each in (loss, SHAPES[0], CLL))
+    mine, of_ce, of_cll = (PULLS[loss_label(each)] for each in (loss, SHAPES[0], CLL))
     low, high = lr * of_cll, lr * of_ce
     weak, strong = decay / of_ce, decay / of_cll
     step = (low, (low * high) ** 0.5, high)[place[0]]
     shrink = (weak, (weak * strong) ** 0.5, strong)[place[1]]
-    settings = {"lr": step / pull, "weight_decay": shrink * pull}
+    settings = {"lr": step / mine, "weight_decay": shrink * mine}
     return {**MNIST_PROTOCOL, **{name: float(f"{x:.3g}") for name, x in settings.items()}}
 
 
