@@ -7,6 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from labelnoise import experiments, stats
+from labelnoise.analysis.rules.mnist_symmetric import choose_cll
 from labelnoise.ledger import COMMITTED, Ledger
 from labelnoise.sweep import Outcome, sweep
 
@@ -59,7 +60,7 @@ def test_choice_takes_a_clear_winner():
     target, narrow, vector, elementwise = experiments.CLL_CANDIDATES
     outcomes = [validated(target, 30), validated(narrow, 30), validated(vector, 38),
                 validated(elementwise, 30)]  # fmt: skip
-    assert stats.choose_cll(outcomes).run.loss == vector
+    assert choose_cll(outcomes).run.loss == vector
 
 
 def test_choice_gives_ties_to_target_and_then_to_the_larger_sigma():
@@ -67,13 +68,13 @@ def test_choice_gives_ties_to_target_and_then_to_the_larger_sigma():
     target, narrow, vector, elementwise = experiments.CLL_CANDIDATES
     outcomes = [validated(vector, 39.0), validated(narrow, 38.9), validated(target, 38.5),
                 validated(elementwise, 39.1)]  # fmt: skip
-    assert stats.choose_cll(outcomes).run.loss == target
+    assert choose_cll(outcomes).run.loss == target
     outcomes[2] = validated(target, 38.0)  # now worse by more than one standard error
-    assert stats.choose_cll(outcomes).run.loss == narrow
+    assert choose_cll(outcomes).run.loss == narrow
 
 
 def test_the_committed_validation_runs_choose_the_cll_that_the_tables_use():
     outcomes = sweep(experiments.cll_choice(), "replay", committed=Ledger(COMMITTED))
     if len(outcomes) < len(experiments.CLL_CANDIDATES):
         pytest.skip("the noisy-validation runs are not all recorded yet")
-    assert stats.choose_cll(outcomes).run.loss == experiments.CLL
+    assert choose_cll(outcomes).run.loss == experiments.CLL

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from labelnoise.experiments import CLL_FORMS, Run
+from labelnoise.experiments import Run
 from labelnoise.sweep import Outcome
 from labelnoise.tracing import of_numbers
 
@@ -101,13 +101,6 @@ def by_seed(outcomes: Sequence[Outcome], field: str = "last") -> dict[int, float
     return {o.run.seed: o.record["result"][field] for o in outcomes}
 
 
-def last_val_accuracy(outcome: Outcome) -> tuple[float, float]:
-    """Accuracy after the last epoch on the held-out noisy labels, and its binomial standard
-    error, both in percent."""
-    accuracy = outcome.record["curves"]["val_accuracy"][-1]
-    return accuracy, binomial_error(accuracy, held_out(outcome.run))
-
-
 def held_out(run: Run) -> int:
     """How many samples the noisy validation of ``run`` rests on."""
     return round(run.val_fraction * TRAINING_SIZE[run.dataset])
@@ -120,23 +113,6 @@ def binomial_error(accuracy: float, n: int) -> float:
 
 
 TRAINING_SIZE = {"mnist": 60000}
-
-
-def choose_cll(outcomes: Sequence[Outcome]) -> Outcome:
-    """The candidate that noisy validation chooses, by the rule above
-    ``experiments.CLL_CANDIDATES``: highest noisy-validation accuracy after the last epoch; those
-    within one standard error of it tie; a tie goes to the earlier of target, vector, elementwise,
-    then to the larger sigma."""
-    if not outcomes:
-        raise ValueError("there are no noisy-validation runs to choose from")
-    best, error = max(last_val_accuracy(o) for o in outcomes)
-    tied = [o for o in outcomes if last_val_accuracy(o)[0] >= best - error]
-
-    def preference(outcome: Outcome) -> tuple[int, float]:
-        settings = outcome.run.loss["parameters"]
-        return CLL_FORMS.index(settings["form"]), -settings["sigma"]
-
-    return min(tied, key=preference)
 
 
 def _t(n: int) -> float:

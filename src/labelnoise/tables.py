@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from labelnoise import origin_files, stats
+from labelnoise.analysis.rules.mnist_symmetric import choose_cll
 from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.ledger import output, write_atomically
 from labelnoise.origin import Number, bare
@@ -186,7 +187,7 @@ def fit_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The noisy-validation runs that choose CLL's form and sigma, the choice marked. The test
     accuracy stands beside it to be read, and has no part in the choice."""
-    chosen = stats.choose_cll(outcomes) if outcomes else None
+    chosen = choose_cll(outcomes) if outcomes else None
     rows = []
     for o in outcomes:
         accuracy = o.record["curves"]["val_accuracy"][-1]

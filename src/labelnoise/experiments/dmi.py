@@ -22,15 +22,7 @@ constant answer: right for 90 % of the bag task's images in pattern a, for 10 % 
 recall of 1 - 1|: L_DMI serves the balanced accuracy, and where one image in ten is a bag it may
 give up accuracy for it. Accuracy decides, as in the paper; the recalls are recorded beside it.
 
-**The rule for judging,** written down before any run of these grids. Of the clean test accuracy at
-the last epoch, DMI minus another loss is paired by seed, at each pattern and rate: DMI *wins* if
-the 95 % t interval lies above 0 and the mean is above half a point, *loses* if the interval lies
-below 0 and the mean is below minus half a point, and is *level* otherwise. "L_DMI is robust without
-knowing the noise" is *supported* on a data set if DMI loses nowhere to CE, GCE or CLL and wins
-against each of them at the highest rate of every class-dependent pattern; *contradicted* if it
-loses to one of them anywhere; *undecided* otherwise. Forward is told T and is not part of the rule:
-its row says what that knowledge is worth. (Added with part of the first seed at hand, in which
-nothing diverged: a grid in which a run of DMI diverged is not *supported*.)
+Judged by ``rules/dmi.py``.
 """
 
 from collections.abc import Sequence

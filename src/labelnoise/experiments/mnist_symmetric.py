@@ -11,12 +11,8 @@ from labelnoise.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 SYMMETRIC_60 = noisy("symmetric", 0.6)
 SEEDS = (0, 1, 2, 3, 4)
 
-# CLL's form and bandwidth are not public. This rule, written down before any run, chooses ours:
-# every candidate trains the headline protocol, seed 0, on 90 % of the noisy training set; the last
-# epoch's accuracy on the noisy labels of the other 10 % decides; what lies within one standard
-# error of the best counts as a tie; a tie goes to `target` before the other forms, then to the
-# larger sigma. No candidate is above 1, the largest error there is, since a wider kernel damps
-# nothing. Clean labels and test data play no part. stats.choose_cll applies it to the records.
+# CLL's form and bandwidth are not public. A rule that was written down before any run chooses ours
+# among these, on noisy labels alone: CHOICE_OF_CLL in rules/mnist_symmetric.py.
 CLL_CANDIDATES = tuple(
     loss_setting("CLL", form=form, sigma=sigma)
     for form, sigma in (("target", 1.0), ("target", 0.5), ("vector", 1.0), ("elementwise", 1.0))

@@ -32,9 +32,7 @@ def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list
     amount that is backward correction of the question's noise (-3/7); bootstrap with Reed's
     settings; a robust loss of each family at its published setting; find the wrong labels and
     leave them out. (The last, and the confident joint, train six networks a run: they had one seed
-    until the others were known.) The rule for judging, written down before the runs: a method helps
-    if the 95 % t interval of its paired difference to CE at the last epoch lies above 0, hurts if
-    it lies below, and is undecided otherwise; where there is one seed, nothing is judged.
+    until the others were known.) Judged by ``rules/model_the_noise.py``.
     """
     runs = []
     for seed in seeds:

@@ -9,11 +9,7 @@ def ratio_sweep() -> list[Run]:
     """Losses of p_y whose asymmetry ratio is moved by their parameter, with the MLP, one seed.
 
     With the losses of p_y in ``every_loss`` they test what ALFs claims, that a higher asymmetry
-    ratio means a better tolerance. The rule, written down before the runs: Spearman's rank
-    correlation between ratio and last-epoch accuracy (seed 0, one point a loss and setting, none
-    left out), with a two-sided permutation p-value; supported if the correlation is positive and
-    p < 0.05, contradicted if it is negative and p < 0.05, undecided otherwise. The same is read
-    for the fall from best to last epoch (supported if negative), and for other criteria beside.
+    ratio means a better tolerance; judged by ``rules/robustness_theory.py``.
     """
     moved = (
         *(("AEL", {"a": a}) for a in (0.25, 0.5, 1.0)),

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from labelnoise import estimate, noise, stats
+from labelnoise.analysis.rules.model_the_noise import verdict
 from labelnoise.configuration import noisy, transition_matrix
 from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
@@ -110,13 +111,6 @@ def worth(differences: Sequence[float]) -> str:
     hurts where its 95 % interval leaves out 0."""
     gain = stats.summarise(differences)
     return f"{gain.mean:+.2f} ({verdict(gain)})"
-
-
-def verdict(gain: stats.Summary) -> str:
-    """The rule in ``experiments.model_the_noise.thirty_percent``."""
-    if gain.half_width is None:
-        return "one seed"
-    return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
 
 
 def answers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

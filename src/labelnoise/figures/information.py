@@ -8,6 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labelnoise import stats
+from labelnoise.analysis.rules.dmi import (
+    at,
+    finished,
+    gains,
+    judged,
+    losses_of,
+    noises,
+)
 from labelnoise.configuration import Run
 from labelnoise.figures import DASHES
 from labelnoise.sweep import Outcome
@@ -30,7 +38,6 @@ PATTERNS = {
     "dependent-b": "class-dependent (b)\n[[1, 0], [r, 1-r]]",
     "cifar10-dependent": "four classes into another one",
 }
-MARGIN = 0.5  # points of accuracy, of the rule in experiments/dmi.py
 
 
 # ------------------------------------------------------------------------------ what it promises
@@ -166,28 +173,6 @@ def slope_table(num_classes: int, skills: Sequence[float]) -> pd.DataFrame:
 # --------------------------------------------------------------------------- what became of it
 
 
-def at(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
-    """The outcomes of one noise and one loss, in the order of their seeds, diverged ones too."""
-    found = [o for o in outcomes if o.run.noise == noise and o.run.loss["name"] == loss]
-    return sorted(found, key=lambda o: o.run.seed)
-
-
-def finished(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
-    """``at`` without those that diverged."""
-    return [o for o in at(outcomes, noise, loss) if o.last is not None]
-
-
-def noises(runs: Sequence[Run]) -> list[dict]:
-    """The noise settings of a grid, by pattern and then by rate."""
-    settings = {f"{r.noise}": r.noise for r in runs}.values()
-    return sorted(settings, key=lambda n: (list(PATTERNS).index(n["pattern"]), n["rate"]))
-
-
-def losses_of(runs: Sequence[Run]) -> dict[str, str]:
-    """Name -> label of the losses of a grid; what all runs share, the warm start, is left out."""
-    return {r.loss["name"]: r.label.removesuffix(", warm start") for r in runs}
-
-
 def grid_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], *, balanced: bool = False
 ) -> pd.DataFrame:
@@ -216,22 +201,6 @@ def table_of(rows: Mapping[tuple[str, float], Mapping[str, str]]) -> pd.DataFram
     return table.rename_axis(["pattern", "r"])
 
 
-def gains(outcomes: Sequence[Outcome], noise: dict, other: str) -> list[float] | None:
-    """DMI minus another loss at one noise, seed by seed; None where they share fewer than two."""
-    ours, theirs = (stats.by_seed(finished(outcomes, noise, name)) for name in ("DMI", other))
-    if len(set(ours) & set(theirs)) < 2:
-        return None
-    return stats.differences(ours, theirs)
-
-
-def judged(differences: Sequence[float]) -> str:
-    """*wins*, *loses* or *level* by the rule in ``experiments/dmi.py``."""
-    gain = stats.summarise(differences)
-    if gain.low > 0 and gain.mean > MARGIN:
-        return "wins"
-    return "loses" if gain.high < 0 and gain.mean < -MARGIN else "level"
-
-
 @of_numbers
 def worth(differences: Sequence[float]) -> str:
     """The mean difference at the same seeds, in points, ± the half-width of its 95 % interval, and
@@ -251,27 +220,6 @@ def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
                 cells[f"against {label}"] = MISSING if found is None else worth(found)
         rows[setting["pattern"], setting["rate"]] = cells
     return table_of(rows)
-
-
-def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
-    """``supported``, ``contradicted`` or ``undecided`` by the rule in
-    ``experiments/dmi.py``; ``not yet run`` unless every comparison can be made."""
-    rivals = [name for name in losses_of(runs) if name not in ("DMI", "Forward")]
-    found = {
-        (setting["pattern"], setting["rate"], name): gains(outcomes, setting, name)
-        for setting in noises(runs)
-        for name in rivals
-    }
-    if None in found.values():
-        return "not yet run"
-    told = {key: judged(differences) for key, differences in found.items()}
-    if "loses" in told.values():
-        return "contradicted"
-    highest = max(rate for _, rate, _ in told)
-    hard = [w for (pattern, rate, _), w in told.items()
-            if rate == highest and pattern != "independent"]  # fmt: skip
-    diverged = any(o.last is None for o in outcomes if o.run.loss["name"] == "DMI")
-    return "supported" if set(hard) == {"wins"} and not diverged else "undecided"
 
 
 @traced

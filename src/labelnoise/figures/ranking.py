@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelnoise import stats, theory
+from labelnoise.analysis.rules.robustness_theory import p_value
 from labelnoise.configuration import Run
 from labelnoise.data import INFO
 from labelnoise.figures import DASHES, FAMILIES, colour, family
@@ -297,21 +298,6 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
                 cells[column] = f"{rho:+.2f} ({p_value(p)})"
         rows[criterion] = cells
     return pd.DataFrame(rows).T
-
-
-def verdict(table: pd.DataFrame) -> str:
-    """ALFs' claim by the rule of ``experiments.ratio_sweep``."""
-    words = []
-    for measured, sign in (("last epoch", 1), ("fall", -1)):
-        rho, p = stats.rank_correlation(table["asymmetry ratio"], table[measured])
-        decided = "supported" if sign * rho > 0 else "contradicted"
-        words.append(f"{measured}: {decided if p < 0.05 else 'undecided'} "
-                     f"(Spearman {rho:+.2f}, {p_value(p)}, {len(table)} settings)")  # fmt: skip
-    return "A higher asymmetry ratio means a better tolerance. " + "; ".join(words)
-
-
-def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 # ------------------------------------------------------------------------- where CLL wakes up

@@ -5,10 +5,20 @@ it. ``tests/test_rules.py`` looks into the history: at the commit that made each
 words stood in the source, or the rule says why they came after.
 """
 
-from labelnoise.analysis.rules import benchmark, mnist_symmetric
+from labelnoise.analysis.rules import (
+    benchmark,
+    dmi,
+    mnist_symmetric,
+    model_the_noise,
+    robustness_theory,
+)
 from labelnoise.analysis.rules.rule import Rule
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (*mnist_symmetric.RULES, *benchmark.RULES)}
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for notebook in (mnist_symmetric, robustness_theory, benchmark, model_the_noise, dmi)
+    for rule in notebook.RULES
+}
 """Every rule by name."""
 
 __all__ = ["RULES", "Rule"]

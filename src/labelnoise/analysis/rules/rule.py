@@ -13,21 +13,25 @@ class Rule:
     """One question and how it is judged.
 
     - ``words``: the whole rule, for a reader; they do not change once a run of it is recorded.
-    - ``margin``: in percentage points; the words name it.
+    - ``margin``: in percentage points, which the words name; None where a rule has none.
     - ``runs``: what it judges.
-    - ``judge``: outcomes -> the verdicts.
-    - ``after``: why the words were written after the runs; empty where they came before.
+    - ``judge``: what applies it, to outcomes or to what a table has made of them.
+    - ``after``: what is to be said where the commit that trained a run does not hold the words;
+      empty where all do.
     """
 
     name: str
     words: str
-    margin: float
+    margin: float | None
     runs: Callable[[], list[Run]]
-    judge: Callable[[Sequence[Outcome]], dict]
+    judge: Callable
     after: str = ""
 
     def __post_init__(self):
-        if f"{self.margin:g} points" not in self.words:
+        if self.margin is None:
+            return
+        names = [f"{self.margin:g} points", *(["half a point"] if self.margin == 0.5 else [])]
+        if not any(name in self.words for name in names):
             raise ValueError(f"the words of rule {self.name!r} do not name its margin, "
                              f"{self.margin:g} points")  # fmt: skip
 

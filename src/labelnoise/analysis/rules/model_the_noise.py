@@ -1,0 +1,25 @@
+"""The rule of notebook 06: does an answer to "30 % of my labels are wrong" help?"""
+
+from labelnoise import stats
+from labelnoise.analysis.rules.rule import Rule
+from labelnoise.configuration import Run
+from labelnoise.experiments.model_the_noise import clipping, own_labels, thirty_percent
+
+HELPS = """\
+a method helps if the 95 % t interval of its paired difference to CE at the last epoch lies above 0,
+hurts if it lies below, and is undecided otherwise; where there is one seed, nothing is judged.
+"""
+
+
+def verdict(gain: stats.Summary) -> str:
+    """``helps``, ``hurts``, ``undecided`` or ``one seed``, of a gain over CE paired by seed."""
+    if gain.half_width is None:
+        return "one seed"
+    return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
+
+
+def judged_runs() -> list[Run]:
+    return thirty_percent() + clipping() + own_labels()
+
+
+RULES = (Rule("answers to 30 %", HELPS, None, judged_runs, verdict),)
