@@ -12,6 +12,7 @@ environment of ``make env`` the cells are shown, and not computed again.
 import argparse
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -150,6 +151,9 @@ def cell_lines(trace: Trace, row: str, column: str, explained: set[str]) -> Iter
 
 def judged(trace: Trace, row: str, column: str) -> tuple[str, bool]:
     """Whether the cell is what its origin gives, in words, and whether that is an error."""
+    origin = trace.cell(row, column)["from"]
+    if isinstance(origin, dict) and "quoted" in origin:
+        return "quoted", False
     if not ready():
         return "not recomputed here: run `make env` first", False
     try:
@@ -224,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":
