@@ -10,6 +10,7 @@ mpl.use("agg")
 
 
 from labelnoise import experiments, figures, losses, stats, theory
+from labelnoise.analysis.rules import robustness_theory as rule
 from labelnoise.figures import ranking, robustness
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
 from labelnoise.sweep import Outcome
@@ -135,7 +136,7 @@ def test_the_verdict_follows_its_rule():
 
     def judged(last, fall):
         columns = {"asymmetry ratio": ratio, "last epoch": last, "fall": fall}
-        return ranking.verdict(pd.DataFrame(columns))
+        return rule.verdict(pd.DataFrame(columns))
 
     noise = np.array([5, 1, 4, 2, 6, 3, 5.5, 1.5, 4.5, 2.5, 6.5, 3.5])
     assert "last epoch: supported" in judged(ratio, noise)

@@ -10,6 +10,7 @@ import torch
 mpl.use("agg")
 
 from labelnoise import experiments, losses, noise
+from labelnoise.analysis.rules import dmi as rule
 from labelnoise.figures import information as info
 from labelnoise.losses.dmi import joint
 from labelnoise.sweep import Outcome
@@ -150,16 +151,16 @@ def made(ahead, runs=RUNS) -> list[Outcome]:
     ],
 )  # fmt: skip
 def test_the_verdict_is_the_rule_of_the_grid(ahead, word):
-    assert info.verdict(RUNS, made(ahead)) == word
+    assert rule.verdict(RUNS, made(ahead)) == word
 
 
 def test_the_verdict_waits_for_every_comparison_and_forward_has_no_part_in_it():
     every = made(lambda n: 2.0)
-    assert info.verdict(RUNS, every[:-5]) == "supported"  # two seeds are left everywhere
+    assert rule.verdict(RUNS, every[:-5]) == "supported"  # two seeds are left everywhere
     lacking = [o for o in every if o.run.loss["name"] != "GCE" or o.run.seed == 0]
-    assert info.verdict(RUNS, lacking) == "not yet run"
-    assert info.verdict(RUNS, []) == "not yet run"
-    assert info.verdict(RUNS, [o for o in every if o.run.loss["name"] != "Forward"]) == "supported"
+    assert rule.verdict(RUNS, lacking) == "not yet run"
+    assert rule.verdict(RUNS, []) == "not yet run"
+    assert rule.verdict(RUNS, [o for o in every if o.run.loss["name"] != "Forward"]) == "supported"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_win_takes_the_margin_and_the_whole_interval(gains, word):
     found = [outcome(r, 80.0 + r.seed + ahead[r.loss["name"]][r.seed])
              for r in RUNS if r.noise == setting and r.loss["name"] in ahead]  # fmt: skip
     differences = info.gains(found, setting, "CE")
-    assert info.judged(differences) == word
+    assert rule.judged(differences) == word
     assert sum(differences) == pytest.approx(sum(gains))
 
 
@@ -226,7 +227,7 @@ def test_diverged_runs_are_counted_and_keep_l_dmi_from_being_supported():
     every = made(lambda n: 2.0)
     last = max(i for i, o in enumerate(every) if o.run.loss["name"] == "DMI")
     every[last] = outcome(every[last].run, None)
-    assert info.verdict(RUNS, every) == "undecided"
+    assert rule.verdict(RUNS, every) == "undecided"
     setting = every[last].run.noise
     cell = info.grid_table(RUNS, every).loc[(setting["pattern"], setting["rate"]), "DMI"]
     assert cell.endswith(" (1 diverged)")
