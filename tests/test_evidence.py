@@ -20,6 +20,7 @@ def small(monkeypatch, here):
     """A queue of two entries, in a ledger that has the first run."""
     entries = [("first", [run(0), run(1)]), ("second", [run(2)])]
     monkeypatch.setattr(evidence, "queue", lambda: entries)
+    monkeypatch.setattr(evidence, "fair_runs", list)
     monkeypatch.setattr(evidence, "COMMITTED", here.directory)
     monkeypatch.setattr(evidence, "commit", lambda: "a" * 40)
     here.write(train(run(0), device="cpu"))
@@ -70,6 +71,14 @@ def test_what_is_missing_is_trained_into_the_ledger_at_a_low_priority(small, mon
     assert len(manifest.read(small.directory)) == 3
     assert evidence.main([]) == 0
     assert "nothing is left" in capsys.readouterr().out
+
+
+def test_a_record_that_is_listed_and_gone_is_not_trained_again(small, capsys):
+    manifest.add(small.directory, [small.path(run(0))])
+    small.path(run(0)).unlink()
+    assert evidence.main(["--workers", "1"]) == 1
+    assert "restore them with git" in capsys.readouterr().err
+    assert list(small.records()) == []
 
 
 def test_a_plan_trains_nothing(small):

@@ -334,8 +334,8 @@ LAYERS = [
     "theory", "locks", "torchvision_shim", "data_download", "data_formats", "data_sources",
     "data", "photo_sets", "text", "augment", "models", "protocols", "configuration",
     "experiments", "machine", "task", "train", "confident", "classifier", "own_data", "stages",
-    "ledger", "manifest", "progress", "workers", "cluster", "sweep", "evidence", "stats",
-    "analysis", "tables", "figures", "claims", "recompute", "trace", "report", "reproduce",
+    "ledger", "manifest", "progress", "workers", "cluster", "sweep", "stats", "analysis",
+    "evidence", "tables", "figures", "claims", "recompute", "trace", "report", "reproduce",
     "history", "soundness", "judgement", "audit",
 ]  # fmt: skip
 """From the ground up: a file imports only from those before it."""

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from labelnoise import data, manifest
+from labelnoise.analysis.rules.mnist_symmetric import fair_runs
 from labelnoise.configuration import Run
 from labelnoise.experiments.queue import queue
 from labelnoise.ledger import COMMITTED, Ledger, RecordError
@@ -70,6 +71,20 @@ def with_data(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.dataset not in lacking]
 
 
+def refuse_what_is_gone(runs: Sequence[Run], ledger: Ledger) -> None:
+    """A record that the manifest lists and that is not there is not trained again: what took its
+    place would be another file. ``ValueError`` names them."""
+    if not (ledger.directory / manifest.NAME).exists():
+        return
+    listed = manifest.read(ledger.directory)
+    paths = [ledger.path(run) for run in runs]
+    gone = [p for p in paths
+            if p.relative_to(ledger.directory).as_posix() in listed and not p.exists()]  # fmt: skip
+    if gone:
+        raise ValueError(f"{len(gone)} records are listed in {manifest.NAME} and gone, the first "
+                         f"of them {gone[0]}: restore them with git")  # fmt: skip
+
+
 def list_records(runs: Sequence[Run], ledger: Ledger) -> None:
     """Gives the records of ``runs`` that are there, and their arrays, lines of the manifest."""
     records = [ledger.path(run) for run in runs]
@@ -80,18 +95,21 @@ def list_records(runs: Sequence[Run], ledger: Ledger) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when nothing is left, 1 when something failed or cannot begin."""
+    """0 when nothing is left, 1 when something failed, was left out or cannot begin."""
     parser = argparse.ArgumentParser(prog="labelnoise.evidence", description=__doc__.split("\n")[0])
     parser.add_argument("--workers", type=int, help="runs at a time (default: one a core)")
     parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
     chosen = parser.parse_args(arguments)
     ledger = Ledger(COMMITTED)
     try:
-        entries = queue()
+        entries = [*queue(), ("the fair question", fair_runs())]
         runs = [run for _, runs in entries for run in runs]
         left = plan(entries, ledger)
         print(left.round(1).to_string() if len(left) else "nothing is left to train")
-        print(f"{left['left'].sum()} runs, {left['core-hours'].sum():.1f} core-hours", flush=True)
+        unknown = left["left"][left["core-hours"].isna()].sum()
+        more = f", and {unknown} runs of unknown pace" if unknown else ""
+        print(f"{left['left'].sum()} runs, {left['core-hours'].sum():.1f} core-hours{more}",
+              flush=True)  # fmt: skip
         if chosen.plan or not len(left):
             return 0
         if (at := commit()) is None or at.endswith("+changes"):
@@ -100,12 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                              "from a clone of its own")  # fmt: skip
         if hasattr(os, "nice"):
             os.nice(LOWEST)
+        refuse_what_is_gone(runs, ledger)
         list_records(runs, ledger)
+        able = with_data(runs)
         try:
-            trained = train_missing(with_data(runs), ledger, workers=chosen.workers)
+            trained = train_missing(able, ledger, workers=chosen.workers)
         finally:
             list_records(runs, ledger)
         print(f"{trained} runs trained")
+        return 0 if len(able) == len(runs) else 1
     except KeyboardInterrupt:
         print("\nStopped. What was finished is recorded; run it again, from this commit, to go on.")
         return 1

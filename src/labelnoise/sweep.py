@@ -276,7 +276,7 @@ def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | No
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains whole grids: how the committed evidence is made. 1 if a run failed or cannot begin."""
     parser = argparse.ArgumentParser(prog="labelnoise.sweep", description=main.__doc__)
-    parser.add_argument("grids", nargs="+", choices=GRIDS, help="grids of experiments.py, in order")
+    parser.add_argument("grids", nargs="+", choices=GRIDS, help="grids of experiments, in order")
     parser.add_argument("--seeds", type=int, nargs="+", help="only runs of these seeds")
     parser.add_argument(
         "--into", type=Path, default=REPRODUCED / "results", help="ledger directory"

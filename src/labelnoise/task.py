@@ -16,7 +16,8 @@ from labelnoise.seeds import generator
 class Task:
     """What a network learns: images as uint8 or tokens, true and given labels, all on the device.
 
-    ``shape`` is what the network needs to know of an input, ``mean`` and ``std`` are per channel.
+    ``shape`` is what the network needs to know of an input, ``mean`` and ``std`` are per channel,
+    and empty where there are no images.
     """
 
     def __init__(

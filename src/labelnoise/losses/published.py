@@ -2,7 +2,7 @@
 
 ``parameters`` follow ALFs where it has the loss; ``apl`` stands beside where the configs of APL
 differ; what neither has comes from its own paper or code. Parameters that a loss has by default
-are left out. CLL's are not public: see ``experiments.CLL_CANDIDATES`` for how ours are chosen.
+are left out. CLL's are not public: ``analysis/rules/mnist_symmetric.py`` says how ours are chosen.
 
 Conflicts that matter:
 

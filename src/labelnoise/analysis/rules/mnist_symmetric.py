@@ -1,12 +1,12 @@
 """The rules of notebook 03: is it the size of CLL's steps, or their shape; when should one stop?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from labelnoise import stats
 from labelnoise.analysis.contrasts import Verdict, judge, standard_error
-from labelnoise.analysis.rules.rule import Rule, accuracies, differences
+from labelnoise.analysis.rules.rule import Rule, accuracies, differences, guess, lost
 from labelnoise.configuration import Run, loss_label
 from labelnoise.experiments.mnist_symmetric import (
     CLL_FORMS,
@@ -16,6 +16,7 @@ from labelnoise.experiments.mnist_symmetric import (
     PLACES,
     SHAPES,
     UNSEEN,
+    UNSEEN_MLP,
     cll_choice,
     mnist,
     placed,
@@ -23,7 +24,7 @@ from labelnoise.experiments.mnist_symmetric import (
     step_decay_shape,
     step_decay_shape_mlp,
 )
-from labelnoise.sweep import Outcome
+from labelnoise.sweep import Outcome, sweep
 
 MARGIN = 0.5  # percentage points
 CE, CLL, NARROW, WIDE = SHAPES
@@ -51,10 +52,9 @@ def last_val_accuracy(outcome: Outcome) -> tuple[float, float]:
 
 
 def choose_cll(outcomes: Sequence[Outcome]) -> Outcome:
-    """The candidate that noisy validation chooses, by the rule above
-    ``experiments.CLL_CANDIDATES``: highest noisy-validation accuracy after the last epoch; those
-    within one standard error of it tie; a tie goes to the earlier of target, vector, elementwise,
-    then to the larger sigma."""
+    """The candidate that noisy validation chooses: the highest accuracy on held-out noisy labels
+    after the last epoch; those within one standard error of it tie; a tie goes to the earlier of
+    target, vector, elementwise, then to the larger sigma."""
     if not outcomes:
         raise ValueError("there are no noisy-validation runs to choose from")
     best, error = max(last_val_accuracy(o) for o in outcomes)
@@ -82,9 +82,13 @@ The contrasts of a family:
 - kernel, sigma 0.5: CLL with sigma 0.5 minus CLL with sigma 10, at CLL's place.
 A contrast is above or below if its paired t-test, two-sided and adjusted by Holm over the family,
 has p < 0.05 and its mean lies beyond 0.5 points; equivalent if both one-sided tests against plus
-and minus 0.5 points, adjusted likewise, have p < 0.05; undecided otherwise.
-"Most of CLL's gain is the size of its steps" is supported if the size within CE minus half of the
-whole gain (CLL at CLL's place minus CE at CE's place), paired by seed, has a 95 % t interval above
+and minus 0.5 points, adjusted likewise, have p < 0.05; undecided otherwise. Differences without any
+spread decide by their mean alone. Nothing is judged before every run of a family is recorded. With
+three seeds an equivalence needs differences that hardly vary, so that undecided, and not
+equivalent, is the word to expect of shapes that are alike.
+"Most of CLL's gain is the size of its steps": the whole gain is CLL at CLL's place minus CE at CE's
+place, by seed. There is no gain to share unless its 95 % t interval lies above 0. If it does, the
+sentence is supported if the size within CE minus half of the whole gain has a 95 % t interval above
 0, refuted if it lies below 0, undecided otherwise. "Correntropy adds nothing here" is supported if
 both kernel contrasts are equivalent, refuted if one is above or below, undecided otherwise.
 What seed 0 had shown before (CE scaled down, CLL with a weaker decay) is exploratory.
@@ -103,45 +107,41 @@ def by_place(outcomes: Sequence[Outcome]) -> dict[tuple[str, Place], dict[int, f
     return known
 
 
-def contrasts_of_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
-    """Name -> differences by seed, in percentage points; those that have no pair are left out."""
+def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
+    """The verdict of each contrast, and a word for each of the two sentences, of the outcomes of
+    one network; nothing unless all seeds of every contrast are there."""
     found = by_place(outcomes)
 
     def at(loss: dict, place: Place) -> dict[int, float]:
         return found.get((loss_label(loss), place), {})
 
-    asked = {
-        "size within CE": (at(CE, OF_CLL), at(CE, OF_CE)),
-        "size within CLL": (at(CLL, OF_CLL), at(CLL, OF_CE)),
-        "shape at CE's place": (at(CLL, OF_CE), at(CE, OF_CE)),
-        "shape at CLL's place": (at(CLL, OF_CLL), at(CE, OF_CLL)),
-        "kernel, sigma 1": (at(CLL, OF_CLL), at(WIDE, OF_CLL)),
-        "kernel, sigma 0.5": (at(NARROW, OF_CLL), at(WIDE, OF_CLL)),
+    pairs = {
+        "size within CE": differences(at(CE, OF_CLL), at(CE, OF_CE)),
+        "size within CLL": differences(at(CLL, OF_CLL), at(CLL, OF_CE)),
+        "shape at CE's place": differences(at(CLL, OF_CE), at(CE, OF_CE)),
+        "shape at CLL's place": differences(at(CLL, OF_CLL), at(CE, OF_CLL)),
+        "kernel, sigma 1": differences(at(CLL, OF_CLL), at(WIDE, OF_CLL)),
+        "kernel, sigma 0.5": differences(at(NARROW, OF_CLL), at(WIDE, OF_CLL)),
     }
-    pairs = {name: differences(a, b) for name, (a, b) in asked.items()}
-    return {name: each for name, each in pairs.items() if each}
-
-
-def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
-    """The verdict of each contrast, and a word for each of the two sentences."""
-    pairs = contrasts_of_size_and_shape(outcomes)
+    asked = UNSEEN_MLP if {o.run.model for o in outcomes} == {"mlp"} else UNSEEN
+    if any(len(each) < len(asked) for each in pairs.values()):
+        return {}
     verdicts: dict[str, Verdict | str] = dict(judge(pairs, MARGIN))
-    if verdicts.keys() >= {"kernel, sigma 1", "kernel, sigma 0.5"}:
-        words = {verdicts[name].word for name in ("kernel, sigma 1", "kernel, sigma 0.5")}
-        verdicts["correntropy adds nothing"] = (
-            "refuted" if words & {"above", "below"}
-            else "supported" if words == {"equivalent"} else "undecided"
-        )  # fmt: skip
-    whole = by_place(outcomes)
-    gain = differences(
-        whole.get((loss_label(CLL), OF_CLL), {}), whole.get((loss_label(CE), OF_CE), {})
-    )
-    size = pairs.get("size within CE", [])
-    if len(gain) == len(size) and len(size) > 1:
-        verdicts["most of the gain is size"] = sign(
-            [part - total / 2 for part, total in zip(size, gain, strict=True)]
-        )
+    gain = differences(at(CLL, OF_CLL), at(CE, OF_CE))
+    verdicts["most of the gain is size"] = share_of_size(pairs["size within CE"], gain)
+    words = {verdicts[name].word for name in ("kernel, sigma 1", "kernel, sigma 0.5")}
+    verdicts["correntropy adds nothing"] = (
+        "refuted" if words & {"above", "below"}
+        else "supported" if words == {"equivalent"} else "undecided"
+    )  # fmt: skip
     return verdicts
+
+
+def share_of_size(size: Sequence[float], gain: Sequence[float]) -> str:
+    """Whether the size is more than half of the gain, both by the same seeds."""
+    if sign(gain) != "supported":
+        return "no gain to share"
+    return sign([part - whole / 2 for part, whole in zip(size, gain, strict=True)])
 
 
 def sign(values: Sequence[float]) -> str:
@@ -160,7 +160,7 @@ mean) tie; a tie goes to the smaller step, then to the smaller decay. There it i
 labels with seeds 8, 9, 10. The contrasts of the family: each of the three CLL minus CE, clean test
 accuracy after the last epoch, paired by seed, judged as above, below, equivalent or undecided by
 two-sided and by two one-sided t-tests, both adjusted by Holm, with the margin of 0.5 points. A
-diverged run counts as 10 %.
+diverged run counts as 10 %, and its held-out accuracy is the last that it had, 0 if it had none.
 "Tuned on noisy labels, CLL is better than CE" is reproduced if the contrast of the published shape,
 sigma 1, is above, not reproduced if it is below or equivalent, undecided otherwise.
 """
@@ -194,12 +194,28 @@ def chosen_runs(outcomes: Sequence[Outcome], seeds: Sequence[int] = FRESH) -> li
     ]
 
 
-def judge_fair_question(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
-    """The three contrasts, from the outcomes of ``chosen_runs``."""
+def fair_runs() -> list[Run]:
+    """The runs of the fair question; none before the committed factorial is whole."""
+    try:
+        return chosen_runs(sweep(step_decay_shape(), "replay"))
+    except ValueError:
+        return []
+
+
+def judge_fair_question(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
+    """The three contrasts and the word for the sentence, of the outcomes of ``fair_runs``; nothing
+    unless all of its seeds are there."""
     tuned = {loss_label(s): accuracies([o for o in outcomes if o.run.loss == s]) for s in SHAPES}
     ce = tuned.pop("CE")
     pairs = {f"{label} minus CE": differences(each, ce) for label, each in tuned.items()}
-    return judge({name: each for name, each in pairs.items() if each}, MARGIN)
+    if any(len(each) < len(FRESH) for each in pairs.values()):
+        return {}
+    verdicts: dict[str, Verdict | str] = dict(judge(pairs, MARGIN))
+    word = verdicts[f"{loss_label(CLL)} minus CE"].word
+    verdicts["tuned, CLL is better than CE"] = {
+        "above": "reproduced", "below": "not reproduced", "equivalent": "not reproduced",
+    }.get(word, "undecided")  # fmt: skip
+    return verdicts
 
 
 # ------------------------------------------------------------------------------------- stopping
@@ -208,12 +224,13 @@ STOPPING = """\
 When to stop without clean labels: the CNN, CE and CLL with sigma 1, each at its published place, on
 90 % of the labels, seeds 5, 6, 7. Noisy validation keeps the epoch with the best accuracy on the
 held-out noisy labels, the first of equals. Label Wave keeps the first epoch e at which the number
-of training predictions that changed, averaged over the epochs e-2 to e, is lower than the same
-average one epoch later; the last epoch if there is none. Clean test accuracy, in percent, paired by
-seed; a diverged run counts as 10 %. The contrasts of the family, for each of the two losses: noisy
-validation minus last epoch, Label Wave minus last epoch, Label Wave minus noisy validation; judged
-as above, below, equivalent or undecided by two-sided and by two one-sided t-tests, both adjusted by
-Holm, with the margin of 0.5 points.
+of training predictions that changed, each as the network met the sample in its mini-batch, averaged
+over the epochs e-2 to e, is lower than the same average one epoch later; the last epoch if there is
+none. Clean test accuracy, in percent, paired by seed; a diverged run counts as 10 %, wherever it
+would have been stopped. Nothing is judged before every run is recorded. The contrasts of the
+family, for each of the two losses: noisy validation minus last epoch, Label Wave minus last epoch,
+Label Wave minus noisy validation; judged as above, below, equivalent or undecided by two-sided and
+by two one-sided t-tests, both adjusted by Holm, with the margin of 0.5 points.
 """
 
 
@@ -229,12 +246,16 @@ def label_wave(changed: Sequence[int | None]) -> int:
 
 
 def stopped_by_label_wave(outcome: Outcome) -> float:
+    """The clean test accuracy of the epoch that Label Wave keeps, in percent."""
+    if lost(outcome):
+        return guess(outcome.run)
     curves = outcome.record["curves"]
     return curves["test_accuracy"][label_wave(curves["changed"]) - 1]
 
 
 def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
-    """The six contrasts, from the runs of the factorial that stand at the published places."""
+    """The six contrasts, from the runs of the factorial that stand at the published places; nothing
+    unless all of their seeds are there."""
     pairs: dict[str, list[float]] = {}
     for loss, place in ((CE, OF_CE), (CLL, OF_CLL)):
         group = [o for o in outcomes if o.run.loss == loss
@@ -247,7 +268,9 @@ def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
             f"{label}: Label Wave minus last": differences(wave, last),
             f"{label}: Label Wave minus noisy validation": differences(wave, valid),
         }
-    return judge({name: each for name, each in pairs.items() if each}, MARGIN)
+    if any(len(each) < len(UNSEEN) for each in pairs.values()):
+        return {}
+    return judge(pairs, MARGIN)
 
 
 def at_published_places() -> list[Run]:
@@ -255,17 +278,11 @@ def at_published_places() -> list[Run]:
             for loss, at in ((CE, OF_CE), (CLL, OF_CLL))]  # fmt: skip
 
 
-def _rule(
-    name: str, words: str, runs: Callable[[], list[Run]],
-    apply: Callable[[Sequence[Outcome]], Mapping],
-) -> Rule:  # fmt: skip
-    return Rule(name, words, MARGIN, runs, apply)
-
-
 RULES = (
     Rule("the choice of CLL", CHOICE_OF_CLL, None, cll_choice, choose_cll),
-    _rule("size and shape, CNN", SIZE_AND_SHAPE, step_decay_shape, judge_size_and_shape),
-    _rule("size and shape, MLP", SIZE_AND_SHAPE, step_decay_shape_mlp, judge_size_and_shape),
-    _rule("the fair question", FAIR_QUESTION, step_decay_shape, judge_fair_question),
-    _rule("stopping", STOPPING, at_published_places, judge_stopping),
+    Rule("size and shape, CNN", SIZE_AND_SHAPE, MARGIN, step_decay_shape, judge_size_and_shape),
+    Rule("size and shape, MLP", SIZE_AND_SHAPE, MARGIN, step_decay_shape_mlp, judge_size_and_shape),
+    Rule("the choice of places", FAIR_QUESTION, MARGIN, step_decay_shape, choose_place),
+    Rule("the fair question", FAIR_QUESTION, MARGIN, fair_runs, judge_fair_question),
+    Rule("stopping", STOPPING, MARGIN, at_published_places, judge_stopping),
 )

@@ -37,14 +37,25 @@ class Rule:
 
 
 def accuracies(outcomes: Sequence[Outcome], field: str = "last") -> dict[int, float]:
-    """``result[field]`` by seed, in percent; a diverged run counts as a guess, 100/K."""
+    """``result[field]`` by seed, in percent; a diverged run counts as a guess, 100/K.
 
-    def value(o: Outcome) -> float:
-        if o.record["result"]["diverged_at"] is not None:
-            return 100 / INFO[o.run.dataset].num_classes
-        return o.record["result"][field]
+    Raises ``ValueError`` for a seed that is there twice: the outcomes are not of one setting.
+    """
+    seeds = [o.run.seed for o in outcomes]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds {sorted(seeds)}: one is there twice, so that these outcomes are "
+                         "not of one setting; give those of one setting alone")  # fmt: skip
+    return {o.run.seed: guess(o.run) if lost(o) else o.record["result"][field] for o in outcomes}
 
-    return {o.run.seed: value(o) for o in outcomes}
+
+def lost(outcome: Outcome) -> bool:
+    """Whether the run diverged."""
+    return outcome.record["result"]["diverged_at"] is not None
+
+
+def guess(run: Run) -> float:
+    """The accuracy of guessing, 100/K, in percent."""
+    return 100 / INFO[run.dataset].num_classes
 
 
 def differences(a: dict[int, float], b: dict[int, float]) -> list[float]:
