@@ -18,7 +18,7 @@ def run(seed: int = 0, loss: str = "CE", epochs: int = 2) -> Run:
 
 def sealed(record: dict, *, old: bool = False) -> dict:
     """The record with fresh checksums; an ``old`` one, from before there were seals, has no
-    processor either."""
+    processor either, but a word."""
     record = ledger.seal(record)
     if old:
         for name in ("seal", "processor"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audit_cases import changed, consistent, list_all, plus, put, run
-from labelnoise import audit, judgement, manifest, soundness
+from labelnoise import audit, evidence, judgement, manifest, soundness
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict
 from labelnoise.ledger import COMMITTED, Ledger
 from labelnoise.train import train
@@ -83,7 +83,7 @@ def test_nothing_but_unjudged_is_no_success(call, committed, trained, capsys):
     """Made elsewhere, with numbers that are not those of this machine, and no seeds to judge by."""
     for record in trained[:2]:
         curve = [value + 0.01 for value in record["curves"]["train_loss"]]
-        elsewhere = {"processor": {"model": "another"}}
+        elsewhere = {"processor": {**record["provenance"]["processor"], "model": "another"}}
         put(committed, changed(record, curves={"train_loss": curve}, provenance=elsewhere))
     list_all(committed)
     assert call("--n", "2") == 1
@@ -128,14 +128,27 @@ def test_help_names_the_true_limit(call, capsys):
 # ---------------------------------------------------------------------------------------- the draw
 
 
-def test_a_cpu_affords_what_took_a_cpu_no_longer_than_the_limit(trained):
-    for device, seconds, affordable in (
-        ("AMD EPYC", 720.0, True), ("AMD EPYC", 721.0, False), ("NVIDIA H200", 5.0, False)
-    ):  # fmt: skip
-        made = {**trained[0], "provenance": {"device": device, "seconds": seconds}}
-        assert bool(audit.affordable([made], 12)) == affordable
-        assert audit.affordable([made], None) == [made], "a GPU affords all"
-    assert audit.affordable(list(Ledger(COMMITTED).records()), audit.MINUTES)
+def test_a_cpu_affords_what_is_known_to_take_no_longer_than_the_limit(trained):
+    for pace, affordable in ((360.0, True), (361.0, False), (float("nan"), False)):
+        made = trained[:1]
+        assert bool(audit.affordable(made, 12, lambda run, pace=pace: pace)) == affordable
+        assert audit.affordable(made, None, lambda run, pace=pace: pace) == made, (
+            "a GPU affords all"
+        )
+    records = list(Ledger(COMMITTED).records())
+    assert audit.affordable(records, audit.MINUTES, evidence.paces(records))
+
+
+def test_a_record_is_drawn_whatever_time_or_device_it_claims(call, committed, trained, capsys):
+    """As are all that are like it, by their pace."""
+    claims = {"seconds": 1e6, "device": "NVIDIA H200"}
+    put(committed, changed(trained[1], provenance=claims))
+    put(committed, trained[2])
+    list_all(committed)
+    assert call("--n", "3", "--affordable", "20") == 0
+    said = capsys.readouterr().out
+    assert "3 of 3 eligible records" in said
+    assert "0 sound ones are not eligible" in said
 
 
 def test_a_seed_repeats_its_draw_in_any_order_and_others_draw_others(trained):
@@ -193,6 +206,7 @@ def test_no_forged_record_stands(what, manifest_too, trained, tmp_path):
     """Twenty records, ten of each format, for each of five kinds. Their retraining on this machine
     is the honest record itself. Who rewrites the manifest, too, may change the words for the
     machine, and not a number."""
+    trained = [changed(r, provenance={"device": "Some CPU"}) for r in trained]  # pinned to none
     honest = dict(zip([put(tmp_path, r, old=n % 2) for n, r in enumerate(trained)], trained,
                       strict=True))  # fmt: skip
     list_all(tmp_path)

@@ -1,5 +1,7 @@
 """The queue trains what is missing, in its order, and says what is left."""
 
+import math
+
 import pytest
 
 from labelnoise import data, evidence, experiments, manifest
@@ -58,6 +60,15 @@ def test_the_plan_counts_what_is_left_by_the_pace_of_the_records(small):
     other = [("third", [run(0, model="cnn4")])]
     assert left["runs"].to_list() == [2, 1]
     assert evidence.plan(other, small)["core-hours"].isna().all()
+
+
+def test_a_pace_is_the_median_of_the_records_that_a_cpu_made_of_the_like():
+    cpu, gpu = ({"device": device, "threads": 1} for device in ("AMD EPYC", "NVIDIA H200"))
+    records = [{"config": run(seed).config, "provenance": {**cpu, "seconds": seconds}}
+               for seed, seconds in enumerate((2.0, 20.0, 9000.0))]  # fmt: skip
+    records.append({"config": run(3).config, "provenance": {**gpu, "seconds": 0.1}})
+    assert evidence.paces(iter(records))(run(7)) == 10.0
+    assert math.isnan(evidence.paces(records)(run(model="cnn4")))
 
 
 def test_what_is_missing_is_trained_into_the_ledger_at_a_low_priority(small, monkeypatch, capsys):

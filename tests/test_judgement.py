@@ -14,7 +14,9 @@ from labelnoise.train import train
 
 @pytest.fixture(scope="module")
 def record() -> dict:
-    return train(audit_cases.run(), device="cpu")
+    """Trained here, on a device whose word is pinned to no processor."""
+    made = train(audit_cases.run(), device="cpu")
+    return audit_cases.changed(made, provenance={"device": "Some CPU"})
 
 
 def elsewhere(record: dict, **result: object) -> dict:
@@ -66,6 +68,15 @@ def test_an_old_record_is_of_the_same_machine_if_the_device_is_the_same_word(rec
     assert judge(old, record, []).word == FALLS
     other = audit_cases.changed(record, provenance={"device": "another word"})
     assert judge(old, other, []).word == UNJUDGED
+
+
+def test_an_old_record_of_a_pinned_word_is_of_that_processor_only(record):
+    """A newer EPYC goes by the same word, and computes other bits."""
+    old = audit_cases.sealed(last(record, 50.1), old=True)
+    old["provenance"]["device"] = word = "AMD EPYC"
+    for edit, verdict in (({}, FALLS), ({"model": "33"}, UNJUDGED)):
+        made = {"device": word, "processor": {**judgement.PINNED[word], **edit}}
+        assert judge(old, audit_cases.changed(record, provenance=made), []).word == verdict
 
 
 def test_other_flips_are_another_run(record):
@@ -131,6 +142,13 @@ def test_counts_and_epochs_are_judged_no_finer_than_by_one(record):
     for by, word in ((1, STANDS), (40, FALLS)):
         again = elsewhere(record, best_epoch=record["result"]["best_epoch"] + by)
         assert judge(record, again, others).word == word
+
+
+def test_counts_of_which_the_first_is_none_are_counts(record):
+    made = audit_cases.changed(record, curves={"changed": [None, 5]})
+    others = [audit_cases.changed(made, config={"seed": seed}) for seed in (1, 2, 3)]
+    again = audit_cases.changed(elsewhere(made), curves={"changed": [None, 6]})
+    assert judge(made, again, others).word == STANDS, "one count apart"
 
 
 def test_a_curve_is_judged_by_its_mean_difference(record):

@@ -12,7 +12,7 @@ import pytest
 import audit_cases
 from audit_cases import changed, consistent, list_all, put, run
 from labelnoise import soundness
-from labelnoise.experiments import noisy
+from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import COMMITTED, Ledger
 from labelnoise.train import train
 
@@ -93,6 +93,12 @@ FORGED = {
         **r, "provenance": {k: v for k, v in r["provenance"].items() if k != "torch"}
     },
     "no thread": lambda r: changed(r, provenance={"threads": 0}),
+    "no processor": lambda r: changed(r, provenance={"processor": None}),
+    "a processor that is a word": lambda r: changed(r, provenance={"processor": "AMD EPYC"}),
+    "a processor of fewer words": lambda r: changed(r, provenance={"processor": {"model": "17"}}),
+    "a processor of numbers": lambda r: changed(
+        r, provenance={"processor": {**r["provenance"]["processor"], "family": 25}}
+    ),
     "a date without zone": lambda r: changed(r, provenance={"date": "2026-11-24T10:00:00"}),
 }  # fmt: skip
 
@@ -143,6 +149,18 @@ def test_people_s_labels_are_of_a_data_set_of_their_own(results, trained, monkey
     put(results, changed(trained[0], config=config))
     list_all(results)
     assert any("cifar10" in note for note in soundness.check(results).notes)
+
+
+@pytest.mark.parametrize(("dataset", "needed"), [
+    ("cifar10", ["cifar10", "cifar10n"]), ("fashion_mnist_h", ["fashion_mnist_h"])
+])  # fmt: skip
+def test_other_labels_of_people_are_not_those_of_cifar10n(dataset, needed, monkeypatch):
+    asked, labels = [], soundness.Labels()
+    monkeypatch.setattr(labels, "load", asked.append)
+    kind = noisy("human", set="majority" if dataset == "fashion_mnist_h" else "worse_label")
+    people = Run(dataset, kind, {"name": "CE"}, "mlp", MNIST_PROTOCOL)
+    assert list(labels.differ(people, {})) == []
+    assert asked == needed
 
 
 # ---------------------------------------------------------------------------------- git
@@ -214,6 +232,29 @@ def test_a_record_that_was_removed_and_added_with_other_numbers_does_not_stand(r
 
 
 @needs_git
+def test_a_record_that_was_deleted_with_its_line_of_the_manifest_is_named(repository):
+    path = Ledger(repository).path(run(0))
+    name = path.relative_to(repository).as_posix()
+    path.unlink()
+    list_all(repository)
+    gone = {name: "was committed, and is gone: restore it with git"}
+    assert soundness.check(repository).fallen == gone
+    committed(repository)
+    assert soundness.check(repository).fallen == gone
+
+
+@needs_git
+def test_records_that_are_not_committed_yet_are_counted(repository):
+    committed = soundness.check(repository).sound[f"digits/{run(0).key}.json"]["provenance"]
+    made = {name: committed[name] for name in ("commit", "date")}
+    put(repository, changed(train(run(2), device="cpu"), provenance=made))
+    list_all(repository)
+    checked = soundness.check(repository)
+    assert checked.fallen == {}
+    assert checked.notes == ["1 records are not committed yet: git knows nothing of them"]
+
+
+@needs_git
 def test_a_commit_that_is_not_there_or_younger_than_its_record_is_named(repository, trained):
     head = git(repository, "rev-parse", "HEAD").strip()
     provenances = {
@@ -231,7 +272,7 @@ def test_a_commit_that_is_not_there_or_younger_than_its_record_is_named(reposito
     assert sorted(checked.fallen) == sorted([gone, younger])
     assert "git fetch --unshallow" in checked.fallen[gone]
     assert "younger than the record" in checked.fallen[younger]
-    assert len(checked.notes) == 2, "outside git, and with changes: said, no failure"
+    assert len(checked.notes) == 3, "outside git, with changes, not committed: said, no failure"
 
 
 @needs_git

@@ -5,8 +5,9 @@
 1. *Without training*, every record of ``results/`` is checked (``soundness.py``): its checksums,
    the manifest and git, whether its numbers follow from its curves and its labels from its config.
    One that fails has fallen, and what could not be checked on this machine is said.
-2. *Some are drawn* at random from the sound ones that this machine affords, and trained again from
-   their ``config`` alone into ``reproduced/audit``; nothing is written to ``results/``.
+2. *Some are drawn* at random from the sound ones that this machine affords, by the pace of all
+   records like them, and trained again from their ``config`` alone into ``reproduced/audit``;
+   nothing is written to ``results/``.
 3. *Each is judged* by its retraining (``judgement.py``): on the same machine it stands if it is
    equal to the bit, elsewhere if every number agrees within its spread over seeds. Where nothing
    tells a spread it is *unjudged*, which is not standing.
@@ -16,15 +17,17 @@ The last line counts them. The exit code is 0 if nothing fell and at least one r
 
 import argparse
 import hashlib
+import math
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from labelnoise import data
 from labelnoise.configuration import Run
+from labelnoise.evidence import paces
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge
 from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
 from labelnoise.manifest import ManifestError
@@ -53,7 +56,8 @@ def audit(
 
     # The records of the main ledger; those one folder deeper (float32/) repeat its configs.
     records = [record for name, record in checked.sound.items() if name.count("/") == 1]
-    eligible = affordable(records, minutes)
+    pace = paces(records)
+    eligible = affordable(records, minutes, pace)
     limit = "any time" if minutes is None else f"at most {minutes:g} CPU minutes a run"
     if n < 1 or not eligible:
         for name, (word, why) in fallen:
@@ -61,18 +65,23 @@ def audit(
         raise ValueError(f"nothing to audit: {n} of {len(eligible)} affordable records ({limit})")
     drawn = draw(eligible, n, seed)
     print(f"audit with seed {seed}, which repeats or resumes it: {len(drawn)} of {len(eligible)} "
-          f"eligible records ({limit})", flush=True)  # fmt: skip
-    return [*fallen, *zip(map(title, drawn), retrained(drawn, records, here), strict=True)]
+          f"eligible records ({limit}); {len(checked.sound) - len(eligible)} sound ones are not "
+          "eligible", flush=True)  # fmt: skip
+    verdicts = retrained(drawn, records, here, pace)
+    return [*fallen, *zip(map(title, drawn), verdicts, strict=True)]
 
 
-def affordable(records: Sequence[dict], minutes: float | None) -> list[dict]:
-    """The records that took a CPU at most ``minutes``, all of them for None. What a CPU needs for
-    a record that a GPU made is not known."""
+def affordable(
+    records: Sequence[dict], minutes: float | None, pace: Callable[[Run], float]
+) -> list[dict]:
+    """The records whose runs take a CPU at most ``minutes`` at their ``pace`` (seconds an epoch,
+    NaN where it is not known), all of them for None. What a record itself says that it took does
+    not count."""
 
-    def fits(made: dict) -> bool:
-        return "NVIDIA" not in made["device"] and made["seconds"] <= 60 * minutes
+    def fits(run: Run) -> bool:
+        return run.epochs * pace(run) <= 60 * minutes
 
-    return [r for r in records if minutes is None or fits(r["provenance"])]
+    return [r for r in records if minutes is None or fits(Run(**r["config"]))]
 
 
 def draw(records: Sequence[dict], n: int, seed: int) -> list[dict]:
@@ -85,15 +94,16 @@ def draw(records: Sequence[dict], n: int, seed: int) -> list[dict]:
     return sorted(records, key=lot)[:n]
 
 
-def retrained(drawn: Sequence[dict], records: Sequence[dict], here: Ledger) -> list[Verdict]:
+def retrained(
+    drawn: Sequence[dict], records: Sequence[dict], here: Ledger, pace: Callable[[Run], float]
+) -> list[Verdict]:
     """The verdict on each of ``drawn``, trained again into ``here`` unless it was earlier."""
     runs = [Run(**record["config"]) for record in drawn]
     todo = {run.key for run in missing(runs, here)}
-    seconds = [r["provenance"]["seconds"] for run, r in zip(runs, drawn, strict=True)
-               if run.key in todo]  # fmt: skip
-    print(f"{len(todo)} to train, about {expected_minutes(seconds):.1f} minutes by what they took; "
-          f"{len(runs) - len(todo)} were trained earlier, in {here.directory}: delete that folder "
-          "to train them anew", flush=True)  # fmt: skip
+    minutes = expected_minutes([run.epochs * pace(run) for run in runs if run.key in todo])
+    long = "of unknown pace" if math.isnan(minutes) else f"about {minutes:.1f} minutes of a CPU"
+    print(f"{len(todo)} to train, {long}; {len(runs) - len(todo)} were trained earlier, in "
+          f"{here.directory}: delete that folder to train them anew", flush=True)  # fmt: skip
     try:
         train_missing(runs, here)
     except SweepError as error:

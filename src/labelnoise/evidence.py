@@ -13,7 +13,7 @@ import argparse
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ LOWEST = 19  # the niceness of what should disturb nobody
 def plan(entries: Sequence[tuple[str, Sequence[Run]]], ledger: Ledger) -> pd.DataFrame:
     """One row an entry of the queue that lacks records: how many there are, and the core-hours that
     are left, by the pace of the recorded runs; NaN where nothing like it is recorded."""
-    pace = paces(ledger)
+    pace = paces(ledger.records())
     rows = []
     for title, runs in entries:
         left = [run for run in runs if not ledger.path(run).exists()]
@@ -42,11 +42,11 @@ def plan(entries: Sequence[tuple[str, Sequence[Run]]], ledger: Ledger) -> pd.Dat
     return pd.DataFrame(rows, columns=["grid", "runs", "left", "core-hours"]).set_index("grid")
 
 
-def paces(ledger: Ledger):
-    """A function of a run: seconds an epoch on one core, the median of the CPU's records of the
-    same data set and network, or of the same network; NaN if there is none."""
+def paces(records: Iterable[dict]) -> Callable[[Run], float]:
+    """A function of a run: seconds an epoch on one core, the median of the ``records`` that a CPU
+    made of the same data set and network, or of the same network; NaN if there is none."""
     seen: dict[tuple, list[float]] = {}
-    for record in ledger.records():
+    for record in records:
         made, run = record["provenance"], Run(**record["config"])
         if "NVIDIA" not in made["device"]:
             for alike in ((run.dataset, run.model), (run.model,)):

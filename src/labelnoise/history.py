@@ -3,6 +3,7 @@ there. Where git, or the clone's history, is missing, less is known and nothing 
 
 import hashlib
 import subprocess
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,10 @@ class History:
         if committed and not {blob(content, len(hexes)) for hexes in committed} & committed:
             return "differs from what was committed: restore it with git"
         return None
+
+    def gone(self, there: Container[str]) -> list[str]:
+        """The records that were committed once and are not ``there``, by path."""
+        return sorted(n for n in self.contents if n.endswith(".json") and n not in there)
 
 
 def read(directory: Path) -> History | None:

@@ -2,7 +2,8 @@
 
 - *On the same machine* (processor, torch, threads and precision): ``config``, ``result`` and
   ``curves`` are equal to the bit, or the record does not stand. A record from before processors
-  were recorded has its device, a word that may stand for several generations; that word counts.
+  were recorded has its device, a word that may stand for several generations: ``PINNED`` says which
+  one it stood for; any other word counts as it is.
 - *Elsewhere*, where the last bits differ and grow, each number of ``result`` and each curve is
   judged by its spread over seeds. It agrees if
 
@@ -28,6 +29,9 @@
   by this rule. It is a wide one where the pool holds losses that differ much from seed to seed:
   half of the committed records may be off by 14 points of ``last`` or more. The bits are the test.
 - A number that nothing can judge leaves its record *unjudged*, which is not standing.
+
+What remains: who edits the words for the machine *and* the numbers, and rewrites the manifest, is
+judged by the spread only where no git history tells that the record was another.
 """
 
 import json
@@ -43,6 +47,17 @@ from labelnoise.ledger import digest
 STANDS, FALLS, UNJUDGED = "stands", "DOES NOT STAND", "unjudged"
 BUILD = ("torch", "threads", "precision")
 COMPARABLE = ("dataset", "noise", "model", "protocol", "subset", "val_fraction", "method")
+PINNED = {
+    "AMD EPYC": {
+        "vendor": "AuthenticAMD",
+        "family": "25",
+        "model": "17",
+        "instructions": "AVX512, native bfloat16",
+    }
+}
+"""The processors of the records that have a word only. EPYCs of all generations go by that word,
+and a newer one computes other last bits; those records were all made on this one, where they are
+trained again to the bit."""
 LEVEL = 0.99
 FEWEST = 3  # seeds of one setting that judge by themselves
 NAMED = 3  # numbers that a message names
@@ -85,8 +100,11 @@ def judge(record: dict, again: dict, records: Sequence[dict]) -> Verdict:
 
 def same_machine(made: dict, new: dict) -> bool:
     """Whether two provenances promise the same bits."""
-    where = "processor" if "processor" in made else "device"
-    return all(made[name] == new.get(name) for name in (*BUILD, where))
+    if any(made[name] != new.get(name) for name in BUILD):
+        return False
+    if "processor" not in made and made["device"] not in PINNED:
+        return made["device"] == new.get("device")
+    return made.get("processor", PINNED.get(made["device"])) == new.get("processor")
 
 
 def agreement(was: dict, now: dict, own: list[dict], pool: list[list[dict]]) -> Verdict:
@@ -101,7 +119,7 @@ def agreement(was: dict, now: dict, own: list[dict], pool: list[list[dict]]) -> 
         if (spread := spread_of(name, valued, own, pool)) is None:
             unjudged.append(name)
             continue
-        counts = all(isinstance(v, int) for v in (*was[name], *now[name]))
+        counts = all(isinstance(of[name][i], int) for of in (was, now) for i in valued)
         s, df = np.maximum(spread[0], (1 if counts else 0.01) / math.sqrt(12)), spread[1]
         over = np.mean if name.startswith("curves.") else np.max
         limit = stats.t.ppf((1 + LEVEL) / 2, df) * over(s) * math.sqrt(2)

@@ -5,6 +5,7 @@ A record is sound if
 - it can be read: whole, its checksums and its key right (``ledger.read``), in the folder of its
   data set, and its arrays, where they are there, those of its checksums (``Ledger.arrays``);
 - its file, and its arrays', are those of ``MANIFEST.sha256``, and git never had another content;
+  a record that was ever committed is there;
 - its config is one that this code trains, and its provenance is complete;
 - ``result`` follows from ``curves``, of ``first``, too; the curves are as long as the protocol; and
   percentages lie in 0..100;
@@ -29,13 +30,14 @@ from labelnoise.configuration import Run
 from labelnoise.data_formats import READERS, NotThere
 from labelnoise.ledger import Ledger, RecordError, read
 from labelnoise.machine import PRECISIONS
-from labelnoise.task import Task, given_labels
+from labelnoise.task import BY_CIFAR10N, Task, given_labels
 from labelnoise.train import summarise
 
 PROVENANCE = {
     "version": str, "flips_sha256": str, "torch": str, "python": str, "device": str,
     "threads": int, "precision": str, "seconds": float | int, "date": str, "commit": str | None,
 }  # fmt: skip
+PROCESSOR = ("vendor", "family", "model", "instructions")  # texts, or null where nobody tells
 PERCENT = ("test_accuracy", "val_accuracy", "fit_clean", "fit_wrong", "fit_true", "gradient_share",
            "clipped")  # fmt: skip
 NO_RECORD = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
@@ -54,17 +56,21 @@ class Checked:
 
 def check(directory: Path) -> Checked:
     """Every record below ``directory``. A file that is no record and has fallen (no line in the
-    manifest, or a line and no file) is named, too; arrays count for their record.
+    manifest, or a line and no file, or none any more) is named, too; arrays count for their record.
 
     Raises ``ManifestError`` without a manifest, ``DataError`` for damaged data sets.
     """
     wrong: dict[str, list[str]] = defaultdict(list)
-    for name, why in manifest.check(directory).items():
+    unlike, past = manifest.check(directory), history.read(directory)
+    for name, why in unlike.items():
         wrong[of_record(name)].append(f"{PurePosixPath(name).name} {why}")
-    past = history.read(directory)
-    for name in manifest.files(directory) if past else ():
-        if why := past.edited(name):
-            wrong[of_record(name)].append(f"{PurePosixPath(name).name} {why}")
+    if past:
+        there = manifest.files(directory)
+        for name in there:
+            if why := past.edited(name):
+                wrong[of_record(name)].append(f"{PurePosixPath(name).name} {why}")
+        for name in past.gone({*there, *unlike}):
+            wrong[name].append("was committed, and is gone: restore it with git")
 
     labels, records = Labels(), {}
     for path in sorted(directory.rglob("*.json")):
@@ -118,8 +124,17 @@ def incomplete(made: dict) -> Iterator[str]:
             yield f"its provenance has no {name}, or one that is none: {made.get(name)!r}"
     if made["precision"] not in PRECISIONS or made["threads"] < 1 or not made["seconds"] >= 0:
         yield f"precision {made['precision']}, {made['threads']} threads, {made['seconds']} seconds"
+    if "processor" in made and not describes(made["processor"]):
+        yield f"its processor is not told by {', '.join(PROCESSOR)}: {made['processor']!r}"
     if datetime.fromisoformat(made["date"]).tzinfo is None:
         yield f"its date {made['date']} has no time zone"
+
+
+def describes(processor: object) -> bool:
+    """Whether it says of a processor what ``machine.processor`` says."""
+    return isinstance(processor, dict) and set(processor) == set(PROCESSOR) and all(
+        isinstance(word, str | None) for word in processor.values()
+    )  # fmt: skip
 
 
 def stage(result: dict, curves: dict, epochs: int) -> Iterator[str]:
@@ -181,7 +196,9 @@ class Labels:
 
     def differ(self, run: Run, record: dict) -> Iterator[str]:
         """Where a record was not given the labels that its config asks for."""
-        needed = [run.dataset, *(["cifar10n"] if run.noise["kind"] in ("human", "twin") else [])]
+        needed = [run.dataset]
+        if run.noise["kind"] in ("human", "twin") and run.dataset in BY_CIFAR10N:
+            needed.append("cifar10n")
         absent = [name for name in needed if self.load(name) is None]
         self.unchecked.update(absent[:1])
         if absent:
@@ -243,6 +260,8 @@ def notes(records: dict[str, dict], past: history.History | None) -> list[str]:
     elif past.shallow:
         found.append("commits and history checked in part: this clone is shallow (remedy: "
                      "git fetch --unshallow)")  # fmt: skip
+    if count := sum(past is not None and name not in past.contents for name in records):
+        found.append(f"{count} records are not committed yet: git knows nothing of them")
     if count := sum(not commit for commit in made):
         found.append(f"{count} records were made outside git: no commit has their code")
     if count := sum(commit.endswith("+changes") for commit in made):

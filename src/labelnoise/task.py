@@ -12,6 +12,8 @@ from labelnoise import data, noise, text
 from labelnoise.configuration import Run, transition_matrix
 from labelnoise.seeds import generator
 
+BY_CIFAR10N = ("cifar10", "cifar10_features")  # what the labels of ``cifar10n`` are of
+
 
 class Task:
     """What a network learns: images as uint8 or tokens, true and given labels, all on the device.
@@ -114,7 +116,7 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 def people(dataset: str, name: str) -> np.ndarray:
     """The set ``name`` of the labels that people gave ``dataset``, int64 ``[N]``."""
-    if dataset not in ("cifar10", "cifar10_features"):
+    if dataset not in BY_CIFAR10N:
         raise data.DataError(f"the labels that people gave {dataset} have no reader yet")
     return data.load("cifar10n")[name]
 
