@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelnoise import claims, experiments, origin, stages, stats, tables, trace
+from labelnoise import claims, data, experiments, origin, stages, stats, tables, trace
 from labelnoise.configuration import Run, noisy
+from labelnoise.data import DataError
 from labelnoise.figures import save as save_figure
 from labelnoise.ledger import ROOT, Ledger, seal
 from labelnoise.origin import OriginError, Value, quoted, remembered
 from labelnoise.origin_files import has_number
 from labelnoise.recompute import Records, Trace, TraceError, evaluate
-from labelnoise.sweep import Outcome, sweep
+from labelnoise.sweep import Outcome, SweepError, sweep
 from labelnoise.tracing import traced
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
@@ -40,6 +41,10 @@ def records() -> Records:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_numeric_cell_is_computed_again_from_its_trace(name, records):
     traced_table = Trace(f"tables/{name}", records=records)
+    evidence = [part["evidence"] for part in origin.parts(traced_table.content)
+                if "evidence" in part]  # fmt: skip
+    for dataset in {key.partition("/")[0] for key in evidence}:
+        data.load(dataset)  # a trace fetches nothing
     assert traced_table.mismatches() == []
     for row, column, cell in traced_table.cells():
         if has_number(cell["text"]):
@@ -52,6 +57,37 @@ def test_every_figure_names_its_records_and_what_drew_it(name, records):
     assert drawn.made["by"] in drawn.functions
     for ledger, record in trace.leaves(drawn.made):
         assert records.path(ledger, record).exists()
+
+
+def vouched(told: object) -> bool:
+    """Whether an expression has a leaf that is more than numbers and texts."""
+    leaves = {"record", "records", "evidence", "loss", "run", "array"}
+    return any(leaves & set(part) for part in origin.parts(told))
+
+
+QUOTED = {("00_headline", "paper"), ("03_headline", "paper"), ("10_claims", "claim"),
+          ("10_claims", "test"), ("10_claims", "paper")}  # fmt: skip
+ALGEBRA = {
+    "figures.answers.convention_table", "figures.answers.learnt_table",
+    "figures.information.permutation_table", "figures.information.processed_table",
+    "figures.information.rare_class_table", "figures.information.slope_table",
+    "claims.peaks", "claims.within",
+}  # fmt: skip
+"""What computes numbers of no record, loss or array, from the formulas of the theory alone."""
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_cell_vouches_for_itself(name):
+    told = Trace(f"tables/{name}")
+    for row, column, cell in told.cells():
+        if not has_number(cell["text"]):
+            continue
+        (made,) = told.tells(row, [column])
+        if "quoted" in made:
+            assert (name, column) in QUOTED, (row, column)
+        else:
+            assert vouched(made) or made["by"] in ALGEBRA, (row, column)
+    assert not vouched({"by": "tables.number", "of": [49.5]})
 
 
 def test_traces_belong_to_a_notebook_fit_in_a_megabyte_and_name_no_machine():
@@ -166,6 +202,88 @@ def test_a_damaged_trace_is_named(copied):
         Trace("03_headline", copied.parents[1])
 
 
+def remade(path, **parts):
+    """The trace with other content."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **parts}))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "null", "{}", '{"notebook": null, "functions": {}, "made": null}', "[" * 100_000],
+)
+def test_a_trace_that_is_none_is_named(content, copied, capsys):
+    copied.write_text(content)
+    code, _, error = answer(capsys, "--out", copied.parents[1], "--name", "03_headline")
+    assert code == 1
+    assert "03_headline.json is damaged" in error
+    assert "make publish" in error
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {}, "49.95", {"text": 3}, {"text": "3", "from": "a book"}, {"text": "3", "from": 3},
+        {"text": "3", "from": "table"}, {"text": "3", "from": {"by": "tables.number"}},
+        {"text": "3", "from": {"by": "+", "of": [3]}}, {"text": "3", "from": {"record": "mnist/a"}},
+        {"text": "3", "from": {"records": "mnist/a", "ledger": "results"}},
+        {"text": "3", "from": {"record": "mnist/a", "ledger": "results", "field": 3}},
+    ],
+)  # fmt: skip
+def test_a_cell_without_its_shape_is_named(cell, copied, capsys):
+    columns = json.loads(copied.read_text())["columns"]
+    columns["last epoch"]["CE"] = cell
+    remade(copied, columns=columns)
+    code, _, error = answer(capsys, "--out", copied.parents[1], "--name", "03_headline")
+    assert code == 1
+    assert "03_headline.json is damaged" in error
+
+
+@pytest.mark.parametrize("parts", [
+    {"levels": None}, {"levels": [1]}, {"levels": ["1", "1"]}, {"rows": None}, {"columns": []},
+    {"rows": ["CE"]}, {"functions": None}, {"notebook": 3}, {"made": "a call"},
+])  # fmt: skip
+def test_a_trace_without_one_of_its_parts_is_named(parts, copied):
+    remade(copied, **parts)
+    with pytest.raises(TraceError, match=r"03_headline.json is damaged.*make publish"):
+        Trace("03_headline", copied.parents[1])
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"", b"loss,paper\nCE\n", b'"', b"loss,paper\nCE,1,2,3\n"]
+)
+def test_a_damaged_table_is_named(content, copied, capsys):
+    copied.with_suffix(".csv").write_bytes(content)
+    code, _, error = answer(
+        capsys, "--out", copied.parents[1], "--name", "03_headline", "--row", "CE"
+    )
+    assert code == 1
+    assert "03_headline.csv" in error
+    assert "make publish" in error
+
+
+def test_a_number_that_nothing_tells_the_origin_of_is_an_error(copied, capsys):
+    columns = json.loads(copied.read_text())["columns"]
+    del columns["last epoch"]["CE"]["from"]
+    remade(copied, columns=columns)
+    code, _, error = answer(
+        capsys, "--out", copied.parents[1], "--name", "03_headline", "--row", "CE"
+    )
+    assert code == 1
+    assert "row 'CE', column 'last epoch': nothing tells where" in error
+
+
+def test_an_origin_that_this_code_cannot_compute_is_an_error(copied, capsys):
+    columns = json.loads(copied.read_text())["columns"]
+    columns["last epoch"]["CE"]["from"] = {"run": {"dataset": "none"}}
+    remade(copied, columns=columns)
+    code, out, error = answer(
+        capsys, "--out", copied.parents[1], "--name", "03_headline", "--row", "CE"
+    )
+    assert code == 1
+    assert "not recomputed: " in out
+    assert "row 'CE', column 'last epoch': not recomputed: " in error
+
+
 # -------------------------------------------------------------------------------------- bad input
 
 
@@ -180,6 +298,9 @@ def test_a_damaged_trace_is_named(copied):
         (["--name", "03_memorisation", "--row", "CE"], "is a figure, without rows"),
         (["--name", "00_headline", "--out", "nowhere"], "nowhere has no traces"),
         (["--again", "results/mnist/0.json"], "is no record"),
+        (["--again", "results/MANIFEST.sha256"], "is no record below results or reproduced"),
+        (["--again", "results/../tables/03_headline.json"], "is no record below results"),
+        (["--again", "/dev/null"], "is no record below results"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named_with_what_is_known(arguments, words, capsys):
@@ -202,6 +323,30 @@ def test_a_row_is_told_with_its_records_and_the_command_that_trains_them(printed
     for known in (f"{outcome.last}", made["commit"][:7], made["device"], str(outcome.run.seed)):
         assert known in line
     assert f"labelnoise.trace --again results/mnist/{outcome.run.key}.json" in out
+
+
+def test_a_row_of_that_name_in_other_case_is_preferred_to_those_that_begin_so(copied):
+    content = json.loads(copied.read_text())
+    for cells in content["columns"].values():
+        cells["CE, longer"] = cells["CE"]
+    remade(copied, rows=[*content["rows"], "CE, longer"], columns=content["columns"])
+    assert Trace("03_headline", copied.parents[1]).row("ce") == "CE"
+
+
+@pytest.mark.parametrize(
+    ("commit", "shown"),
+    [(None, "no commit"), ("a" * 40, "aaaaaaa"), ("a" * 40 + "+changes", "aaaaaaa+changes")],
+)
+def test_a_record_is_told_with_the_commit_that_there_was(commit, shown):
+    assert trace.commit({"commit": commit}) == shown
+
+
+def test_nothing_is_fetched_to_explain_a_number(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
+    monkeypatch.setattr("labelnoise.data_sources.obtain", None)
+    code, out, error = answer(capsys, "--name", "08_failures", "--row", "CE")
+    assert (code, error) == (0, "")
+    assert "[not recomputed: it needs mnist (make data DATA=mnist)]" in out
 
 
 def test_it_answers_without_the_environment(printed):
@@ -232,6 +377,23 @@ def test_a_record_is_trained_again_and_compared(tmp_path, monkeypatch, capsys):
 
 
 # --------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize("failure", [SweepError("no space"), DataError("no data"), OSError("no")])
+def test_what_keeps_a_record_from_being_trained_again_is_said(failure, monkeypatch, capsys):
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr("labelnoise.sweep.train_missing", fail)
+    path = sorted((ROOT / "results/mnist").glob("*.json"))[0]
+    code, _, error = answer(capsys, "--again", ROOT / "tables/.." / path.relative_to(ROOT))
+    assert code == 1
+    assert f"cannot be trained again: {failure}" in error
+    monkeypatch.undo()
+    monkeypatch.setenv("LABELNOISE_PRECISION", "float8")
+    code, _, error = answer(capsys, "--again", path)
+    assert code == 1
+    assert "LABELNOISE_PRECISION=float8 is none of" in error
 
 
 @pytest.fixture
@@ -311,6 +473,16 @@ def test_a_number_without_an_origin_is_refused(tmp_path, monkeypatch, outcome):
         tables.save(table.set_axis(["a", "a"]), "t")
     with pytest.raises(OriginError, match="figure f: nothing tells what drew it"):
         save_figure(plt.figure(), "f")
+
+
+def test_what_is_computed_with_a_table_has_not_the_origin_of_its_numbers(
+    tmp_path, monkeypatch, outcome
+):
+    monkeypatch.setenv("LABELNOISE_OUT", str(tmp_path))
+    table = tables.as_numbers(pd.DataFrame({"x": [outcome.last]}, index=["a"], dtype=object))
+    tables.save(table, "t")
+    with pytest.raises(OriginError, match=r"row 'a', column 'x': .*'49.8'"):
+        tables.save(table + 0.3, "t")
 
 
 def test_a_bare_number_does_not_vouch_for_itself(outcome):

@@ -81,8 +81,12 @@ def of_table(table: "pd.DataFrame", text: str, name: str) -> str:
 
 def of_cell(table: "pd.DataFrame", i: int, j: int) -> Expression:
     """The origin of one cell; None if it has none of its own."""
-    numbers = table.attrs.get("numbers", {}).get(table.columns[j], {})  # see tables.as_numbers
-    return getattr(table.iloc[i, j], "origin", None) or numbers.get(table.index[i])
+    cell = table.iloc[i, j]
+    if (origin := getattr(cell, "origin", None)) is not None:
+        return origin
+    number = table.attrs.get("numbers", {}).get(table.columns[j], {}).get(table.index[i])
+    # See tables.as_numbers. pandas hands ``attrs`` on to what it computes: another number since?
+    return number.origin if number is not None and number == cell else None
 
 
 def of_figure(figure: "Figure", name: str) -> str:

@@ -3,15 +3,16 @@
 Reading a trace and its records needs nothing but Python; computing needs the environment.
 """
 
+import csv
 import difflib
 import importlib
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from labelnoise.origin import OPERATIONS, Expression
+from labelnoise.origin import OPERATIONS, Expression, parts
 from labelnoise.origin_files import ROOT, WHOLE, printed
 
 WRITES = {"": "make publish", "reproduced": "make reproduce"}  # folder -> what fills it
@@ -36,7 +37,7 @@ class Records:
             if not path.exists():
                 raise TraceError(f"record {shown(path)} is not there, and only its key is known: "
                                  "restore it with git")  # fmt: skip
-            self.read[path] = checked(path) if ready() else json.loads(path.read_text())
+            self.read[path] = checked(path) if ready() else unchecked(path)
         return self.read[path]
 
     def field(self, ledger: str, name: str, field: str) -> object:
@@ -63,13 +64,19 @@ class Records:
         return Outcome(Run(**record["config"]), record, source, ledger)
 
     def evidence(self, ledger: str, name: str):
-        """What the arrays beside the record say, with the labels of its data set."""
-        from labelnoise import data
+        """What the arrays beside the record say, with the labels of its data set. ``DataError`` if
+        that is not on this machine: nothing is fetched to explain a number."""
+        from labelnoise import data_formats, data_sources
+        from labelnoise.data import DataError
         from labelnoise.figures.detection import evidence
 
         if name not in self.said:
             outcome = self.outcome(ledger, name)
-            images, true = data.load(outcome.run.dataset)
+            dataset = outcome.run.dataset
+            try:
+                images, true = data_formats.READERS[dataset]("train", data_sources.directories())
+            except (data_formats.NotThere, KeyError):
+                raise DataError(f"it needs {dataset} (make data DATA={dataset})") from None
             found = evidence([outcome], images, true)
             if not found:
                 path = shown(self.path(ledger, name).with_suffix(".npz"))
@@ -148,12 +155,12 @@ class Trace:
         self.records = records or Records()
         try:
             self.content = json.loads(self.path.read_text())
+            for problem in misshapen(self.content, self.kind):
+                raise ValueError(problem)
             self.columns: dict = self.content.get("columns", {})
             self.rows: list[str] = self.content.get("rows", [])
             self.made, self.functions = self.content["made"], self.content["functions"]
-            if any(list(cells) != self.rows for cells in self.columns.values()):
-                raise ValueError("its columns and rows do not agree")
-        except (ValueError, KeyError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise TraceError(
                 f"trace {shown(self.path)} is damaged ({error}); {self.remedy}"
             ) from error
@@ -167,7 +174,8 @@ class Trace:
         """The one row called ``asked``, or the one that begins so."""
         if asked in self.rows:
             return asked
-        like = [r for r in self.rows if r.lower().startswith(asked.lower())]
+        like = [r for r in self.rows if r.lower() == asked.lower()]
+        like = like or [r for r in self.rows if r.lower().startswith(asked.lower())]
         if len(like) == 1:
             return like[0]
         what = "is ambiguous" if like else "is not there"
@@ -188,7 +196,12 @@ class Trace:
         path = self.path.with_suffix(".csv")
         if not path.exists():
             return [f"{shown(path)} is not there"]
-        rows, columns, cells = printed(path.read_text(), self.content["levels"])
+        try:
+            rows, columns, cells = printed(path.read_text(encoding="utf-8"), self.content["levels"])
+        except (ValueError, OSError, csv.Error) as error:
+            return [f"{shown(path)} is damaged ({error})"]
+        if any(len(line) != len(columns) for line in cells):
+            return [f"{shown(path)} is damaged (its lines are not equally long)"]
         if rows != self.rows or columns != list(self.columns):
             odd = {*rows, *columns} ^ {*self.rows, *self.columns}
             return [f"{shown(path)} and its trace have other rows or columns: "
@@ -206,6 +219,8 @@ class Trace:
         if origin != WHOLE:
             return str(evaluate(origin, self.records))
         rows, columns, cells = self.whole
+        if row not in rows or column not in columns:
+            raise TraceError(f"the table computed anew has no such cell; {self.remedy}")
         return cells[rows.index(row)][columns.index(column)]
 
     @cached_property
@@ -218,6 +233,53 @@ class Trace:
         """What the cells are from."""
         told = [self.cell(row, column).get("from") for column in columns]
         return [self.made if each == WHOLE else each for each in told]
+
+
+def misshapen(content: object, kind: str) -> Iterator[str]:
+    """What is not as ``origin_files`` writes it. Each check relies on those before: the first that
+    fails tells."""
+    if not isinstance(content, dict):
+        yield "it is no object"
+    if not isinstance(content.get("notebook", 0), str | None):
+        yield "it names no notebook"
+    functions, made = content.get("functions"), content.get("made", 0)
+    if not isinstance(functions, dict) or not texts(functions.values()):
+        yield "it does not say what its functions do"
+    if not isinstance(made, dict | None if kind == "tables" else dict):
+        yield "it does not tell what made it"
+    told = [made]
+    if kind == "tables":
+        levels, rows, columns = (content.get(name) for name in ("levels", "rows", "columns"))
+        if not isinstance(levels, list) or [type(n) for n in levels] != [int, int]:
+            yield "it has no two levels"
+        if not isinstance(rows, list) or not texts(rows) or not isinstance(columns, dict):
+            yield "it has no rows, or no columns"
+        for column, cells in columns.items():
+            if not isinstance(cells, dict) or list(cells) != rows:
+                yield f"its columns and rows do not agree: {column!r}"
+            for row, cell in cells.items():
+                if not isinstance(cell, dict) or not isinstance(cell.get("text"), str):
+                    yield f"row {row!r}, column {column!r} has no text"
+                origin = cell.get("from")
+                if not isinstance(origin, dict | None) and (origin != WHOLE or made is None):
+                    yield f"row {row!r}, column {column!r} is from {origin!r}, which is no origin"
+                told.append(origin)
+    for part in parts(told):
+        if "by" in part:
+            by, of = part["by"], part.get("of")
+            if not isinstance(by, str) or not isinstance(of, list):
+                yield f"{by!r} is no call with its inputs"
+            if by in OPERATIONS and len(of) != 2:
+                yield f"{by!r} has not two inputs"
+        names = [part[kind] for kind in ("record", "evidence") if kind in part]
+        if not isinstance(listed := part.get("records", names), list):
+            yield f"{listed!r} is no list of records"
+        if listed and not texts([part.get("ledger"), part.get("field", ""), *listed]):
+            yield f"{listed} are no records of a ledger"
+
+
+def texts(things: Iterable[object]) -> bool:
+    return all(isinstance(thing, str) for thing in things)
 
 
 def shown(path: Path) -> str:
@@ -258,3 +320,13 @@ def checked(path: Path) -> dict:
         return read(path)
     except RecordError as error:
         raise TraceError(str(error)) from error
+
+
+def unchecked(path: Path) -> dict:
+    """The record as it is written, where there is nothing to verify it with."""
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise TraceError(
+            f"record {shown(path)} is damaged ({error}): restore it with git"
+        ) from error

@@ -84,11 +84,11 @@ def with_error(accuracy: float, n: int) -> str:
 
 def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The table, whose columns of nothing but numbers have a dtype of numbers. That has no room for
-    origins: they go along in ``attrs``, column -> row -> origin."""
+    origins: the numbers go along in ``attrs``, column -> row -> number."""
     numeric = [c for c in table if len(table) and all(isinstance(v, Number) for v in table[c])]
-    origins = {c: {row: value.origin for row, value in table[c].items()} for c in numeric}
+    numbers = {c: dict(table[c].items()) for c in numeric}
     made = table.astype({c: type(bare(table[c].iloc[0])) for c in numeric})
-    made.attrs["numbers"] = origins
+    made.attrs["numbers"] = numbers
     return made
 
 

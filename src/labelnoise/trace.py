@@ -18,10 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labelnoise.origin import OPERATIONS, Expression, parts
-from labelnoise.origin_files import ROOT, WHOLE
+from labelnoise.origin_files import ROOT, WHOLE, has_number
 from labelnoise.recompute import Records, Trace, TraceError, checked, ready, shown
 
 MANY = 12  # more records than this are not listed in a command
+LEDGERS = ("results", "reproduced")  # below which records lie
 
 
 def leaves(origins: Expression) -> dict[tuple[str, str], list[str]]:
@@ -83,9 +84,15 @@ def record_lines(found: dict[tuple[str, str], list[str]], records: Records) -> l
         values = [short(records.field(ledger, name, f)) if f in taken else "" for f in fields]
         path = f"{ledger}/{name}.json"
         device = f"{made['device']}, {made['precision']}"
-        lines.append([path, run, str(config["seed"]), *values, made["commit"][:7], device])
+        lines.append([path, run, str(config["seed"]), *values, commit(made), device])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
+def commit(made: dict) -> str:
+    """The commit of a provenance in short, its ``+changes`` in full."""
+    name, plus, changes = (made["commit"] or "").partition("+")
+    return f"{name[:7]}{plus}{changes}" or "no commit"
 
 
 def commands(found: dict[tuple[str, str], list[str]], records: Records) -> list[str]:
@@ -136,6 +143,9 @@ def cell_lines(trace: Trace, row: str, column: str, explained: set[str]) -> Iter
     origin = cell.get("from")
     if origin is None:
         yield f"  {column}: {cell['text']}"
+        if has_number(cell["text"]):
+            yield (f"error: row {row!r}, column {column!r}: nothing tells where {cell['text']!r} "
+                   f"is from; {trace.remedy}")  # fmt: skip
         return
     told = trace.made if origin == WHOLE else origin
     verdict, wrong = judged(trace, row, column)
@@ -158,8 +168,10 @@ def judged(trace: Trace, row: str, column: str) -> tuple[str, bool]:
         return "not recomputed here: run `make env` first", False
     try:
         again = trace.recompute(row, column)
-    except (TraceError, importlib.import_module("labelnoise.data").DataError) as error:
-        return f"not recomputed: {error}", isinstance(error, TraceError)
+    except importlib.import_module("labelnoise.data").DataError as error:
+        return f"not recomputed: {error}", False
+    except (ValueError, TypeError, LookupError) as error:  # such as a loss that is no more
+        return f"not recomputed: {error}", True
     same = again == trace.cell(row, column)["text"]
     return "recomputed: equal" if same else f"recomputed: {again!r}, NOT EQUAL", not same
 
@@ -179,21 +191,26 @@ def sources(origins: Expression, records: Records) -> Iterator[str]:
 
 def again(paths: Sequence[str]) -> int:
     """Trains records from their configs alone and compares; 1 if one is not bit-identical."""
+    if not ready():
+        raise TraceError("training takes the environment: run `make env` first, and use its Python")
     from labelnoise.configuration import Run
-    from labelnoise.ledger import Ledger, digest
-    from labelnoise.sweep import train_missing
+    from labelnoise.data import DataError
+    from labelnoise.ledger import Ledger, RecordError, digest
+    from labelnoise.sweep import SweepError, train_missing
 
     differ = 0
     for given in paths:
-        path = ROOT / given
-        if not path.is_file() or not path.is_relative_to(ROOT):
-            raise TraceError(f"{given!r} is no record below {ROOT}: give a path as `make trace` "
-                             "prints it, such as results/mnist/<key>.json")  # fmt: skip
+        path = record_path(given)
         record = checked(path)
-        run, made = Run(**record["config"]), record["provenance"]
-        here = Ledger(ROOT / "reproduced" / "again" / path.parents[1].relative_to(ROOT))
-        train_missing([run], here)
-        new = here.find(run)
+        place = path.parents[1].relative_to(ROOT.resolve())
+        here = Ledger(ROOT / "reproduced" / "again" / place)
+        try:
+            run = Run(**record["config"])
+            train_missing([run], here)
+            new = here.find(run)
+        except (ValueError, TypeError, DataError, RecordError, SweepError, OSError) as error:
+            raise TraceError(f"{given} cannot be trained again: {error}") from error
+        made = record["provenance"]
         was, now = record["result"]["last"], new["result"]["last"]
         same = digest(record) == digest(new)
         differ += not same
@@ -205,6 +222,16 @@ def again(paths: Sequence[str]) -> int:
         )  # fmt: skip
         print(f"{given}: {run.label}, seed {run.seed}: {what}", flush=True)
     return 1 if differ else 0
+
+
+def record_path(given: str) -> Path:
+    """Where a record lies that is called by its path from the repository's root, or in full."""
+    root, path = ROOT.resolve(), (ROOT / given).resolve()
+    below = any(path.is_relative_to(root / ledger) for ledger in LEDGERS)
+    if not below or path.suffix != ".json" or not path.is_file():
+        raise TraceError(f"{given!r} is no record below {' or '.join(LEDGERS)}: give a path as "
+                         "`make trace` prints it, such as results/mnist/<key>.json")  # fmt: skip
+    return path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
