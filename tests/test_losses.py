@@ -248,7 +248,8 @@ def test_published_settings_are_those_of_the_other_papers():
         assert table["LDR-KL"]["parameters"] == {"lam": 10}
         assert table["CE+LogitClip"]["parameters"] == {"tau": 1.5}
         assert table["TaylorCE"]["parameters"] == {"order": 6}
-        assert table["PHuberCE"]["parameters"] == {"tau": 10}
+    assert mnist["PHuberCE"]["parameters"] == {"tau": 10}
+    assert cifar10["PHuberCE"]["parameters"] == {"tau": 2}
     assert cifar100["CE_eps+MAE"]["parameters"] == {"alpha": 0.03, "beta": 1, "m": 1e4}
     assert cifar100["LDR-KL"]["parameters"] == {"lam": 1}
     assert cifar100["CE+LogitClip"]["parameters"] == {"tau": 0.5}

@@ -23,9 +23,10 @@ def from_anchors(probs: ArrayLike, percentile: float | None = None) -> np.ndarra
     Patrini et al., CVPR 2017 (arXiv 1609.03683), theorem 3. The anchor of
     class i is the sample at the ``percentile`` of p_i, in (0, 100]: 100 is the sample with the
     largest p_i, a lower one passes over outliers. Of samples with the same p_i it is the first. The
-    authors' code (giorgiop/loss-correction) takes 97, and 100 for CIFAR-100, where a class is but
-    1 % of the data: a percentile below 100 - 100/K asks for samples of other classes. So the
-    default is 97 for up to 16 classes, where a class has twice the 3 %, and 100 for more.
+    authors' code (giorgiop/loss-correction) takes 97 (one rank lower than here where 0.97 (N - 1)
+    is a whole number), and 100 for CIFAR-100, where a class is but 1 % of the data: a percentile
+    below 100 - 100/K asks for samples of other classes. So the default is 97 for up to 16 classes,
+    where a class has twice the 3 %, and 100 for more.
 
     Raises ``ValueError`` for what are no probabilities, a percentile outside (0, 100], and a class
     whose anchor has p_i = 0.
