@@ -1,8 +1,8 @@
 """Each checkable sentence of the CLL abstract: the claim, its test, our numbers, the verdict.
 
 The abstract of Deng et al. (Neurocomputing 646, 2025, 130500) is all that is public. Its single
-number is for MNIST with 60 % symmetric noise. The decision rules below (``RULES``) were
-written down before the runs that they judge.
+number is for MNIST with 60 % symmetric noise. The rule that judges stands in
+``analysis/rules/claims.py``; here is what it is applied to, and how that is said.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,26 +12,11 @@ import numpy as np
 import pandas as pd
 
 from labelnoise import configuration, experiments, losses, stats, tables, theory
-from labelnoise.experiments import Run
+from labelnoise.analysis.rules import claims as rule
+from labelnoise.analysis.rules.claims import NOT, NOT_RUN, NOT_TESTABLE, PARTLY, REPRODUCED
 from labelnoise.origin import quoted
 from labelnoise.sweep import Outcome
 from labelnoise.tracing import of_numbers, traced
-
-RULES = """\
-- Headline metric: clean test accuracy after the *last* epoch, in percent, over seeds.
-- A number of the paper is reproduced if it lies inside the 95 % prediction interval for one
-  more seed of ours (mean +- t s sqrt(1 + 1/n)); for "CLL reaches 96.81" also if our mean is above
-  it, since the claim is that CLL gets that far. Partly: within 3 points of our mean.
-  Not reproduced: otherwise. With fewer than two seeds there is no interval, and only the
-  distance counts.
-- An ordering ("better than") is reproduced if the 95 % t interval of the differences, paired by
-  seed, lies above 0; partly if only their mean does.
-- "In most cases" needs more than one case: as long as one data set at one noise rate is tested,
-  it is at best partly reproduced, and is so if CLL beats more than half of the robust losses
-  that we ran.
-- Not testable: what the public text leaves out, with the reason.
-- A claim whose runs are not recorded is not yet run, never guessed.
-"""
 
 # Abstract: CLL 96.81 % on MNIST with 60 % symmetric noise, "43.43 % higher" than cross-entropy,
 # which is 53.38 if percentage points are meant and 67.50 if the gain is relative.
@@ -55,9 +40,7 @@ PAPER_LINES = {
     **{f"paper: {label}": (value, "CE") for label, value in PAPER_CE.items()},
 }
 
-REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
-NOT_TESTABLE, NOT_RUN = "not testable", "not yet run"
-NEAR = 3.0  # percentage points: "partly"
+RULES = rule.WORDS + rule.AFTER
 
 Judgement = tuple[str, str]  # verdict, reason
 
@@ -72,14 +55,6 @@ class Claim:
     paper: str
     measure: Callable[[Sequence[Outcome]], str]
     judge: Callable[[Sequence[Outcome]], Judgement]
-
-
-def runs() -> list[Run]:
-    """Every run that a claim rests on."""
-    return [
-        *experiments.headline(), *experiments.robust_losses(seeds=range(3)),
-        *experiments.cnn_losses(),
-    ]  # fmt: skip
 
 
 def verdicts(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataFrame:
@@ -160,18 +135,14 @@ def over_seeds(values: Sequence[float]) -> str:
 
 
 def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., Judgement]:
-    """Judges a number of the paper by the rule at the top of this file."""
+    """Judges a number of the paper."""
 
     def judge(outcomes: Sequence[Outcome]) -> Judgement:
         values = [o.last for o in of(outcomes, loss)]
         if not values:
             return NOT_RUN, "no record"
-        mean = stats.summarise(values).mean
-        band = stats.prediction_interval(values)
-        where = beside(values, paper)
-        if (at_least and mean >= paper) or (band and band[0] <= paper <= band[1]):
-            return REPRODUCED, where
-        return (PARTLY if abs(mean - paper) <= NEAR else NOT), where
+        word = rule.number_of_the_paper(values, paper, at_least=at_least)
+        return word, beside(values, paper)
 
     return judge
 
@@ -248,19 +219,10 @@ def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
             gains[loss["name"]] = stats.differences(cll, other)
     if not gains:
         return NOT_RUN, "no record"
-    won, open_ = won_and_open(gains)
-    if len(won) > len(gains) / 2:
-        return PARTLY, one_by_one(gains, "; one data set at one rate, so partly at best")
-    if len(won) + len(open_) > len(gains) / 2:
-        return NOT_RUN, one_by_one(gains, ": more seeds have to decide")
-    return NOT, one_by_one(gains, "")
-
-
-def won_and_open(gains: Mapping[str, Sequence[float]]) -> tuple[list[str], list[str]]:
-    """The losses that CLL beats, and those that a second seed might show it to beat."""
-    found = {name: stats.summarise(differences) for name, differences in gains.items()}
-    won = [name for name, gain in found.items() if _verdict(gain) == REPRODUCED]
-    return won, [name for name, gain in found.items() if gain.low is None and gain.mean > 0]
+    word = rule.most_cases(gains)
+    so = {PARTLY: "; one data set at one rate, so partly at best",
+          NOT_RUN: ": more seeds have to decide"}  # fmt: skip
+    return word, one_by_one(gains, so.get(word, ""))
 
 
 @of_numbers
@@ -268,7 +230,7 @@ def one_by_one(gains: Mapping[str, Sequence[float]], so: str) -> str:
     """The mean difference of CLL to each loss at the same seeds, in points, and for how many its
     95 % interval lies above 0."""
     listed = ", ".join(f"{name} {stats.summarise(d).mean:+.2f}" for name, d in gains.items())
-    won, open_ = won_and_open(gains)
+    won, open_ = rule.won_and_open(gains)
     text = (f"CLL minus each, paired by seed: {listed} points; the interval lies above 0 for "
             f"{len(won)} of {len(gains)}")  # fmt: skip
     if open_:
@@ -322,13 +284,7 @@ def within(sigmas: Sequence[float]) -> str:
 
 
 def _ordering(differences: Sequence[float], what: str) -> Judgement:
-    return _verdict(stats.summarise(differences)), ordered(differences, what)
-
-
-def _verdict(difference: stats.Summary) -> str:
-    if difference.low is not None and difference.low > 0:
-        return REPRODUCED
-    return PARTLY if difference.mean > 0 else NOT
+    return rule.ordering(differences), ordered(differences, what)
 
 
 @of_numbers

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from labelnoise import claims, experiments, tables
+from labelnoise.analysis.rules import claims as rule
 from labelnoise.ledger import REPRODUCED, write_atomically
 from labelnoise.sweep import Outcome, sweep
 
@@ -31,7 +32,7 @@ th { background: #f2f2f2 } img { max-width: 100% }
 
 def write(profile: str, directory: Path = REPRODUCED) -> Path:
     """Writes both forms of the report below ``directory``; returns the path of ``REPORT.md``."""
-    committed = sweep(claims.runs(), "replay")
+    committed = sweep(rule.judged_runs(), "replay")
     mine = experiments.profile_runs(profile)
     here = [o for o in sweep(mine, profile) if o.source == "here"]
     sections = content(profile, committed, here)
@@ -42,7 +43,7 @@ def write(profile: str, directory: Path = REPRODUCED) -> Path:
 
 def content(profile: str, committed: list[Outcome], here: list[Outcome]) -> list[tuple]:
     """(heading, text, table or None) of each section."""
-    headline = [o for o in here if o.run.key in {r.key for r in claims.runs()}]
+    headline = [o for o in here if o.run.key in {r.key for r in rule.judged_runs()}]
     machine = (
         "; ".join(sorted({describe(o) for o in here})) or "nothing was trained on this machine"
     )
@@ -64,7 +65,7 @@ def content(profile: str, committed: list[Outcome], here: list[Outcome]) -> list
         (
             "Every loss that the claims rest on",
             "Committed records: MNIST, 60 % symmetric noise, 4-layer CNN, 50 epochs.",
-            tables.accuracy_table(claims.runs(), committed),
+            tables.accuracy_table(rule.judged_runs(), committed),
         ),
         (
             "Trained on this machine",

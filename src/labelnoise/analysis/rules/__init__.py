@@ -7,6 +7,7 @@ words stood in the source, or the rule says why they came after.
 
 from labelnoise.analysis.rules import (
     benchmark,
+    claims,
     dmi,
     mnist_symmetric,
     model_the_noise,
@@ -16,7 +17,7 @@ from labelnoise.analysis.rules.rule import Rule
 
 RULES: dict[str, Rule] = {
     rule.name: rule
-    for notebook in (mnist_symmetric, robustness_theory, benchmark, model_the_noise, dmi)
+    for notebook in (mnist_symmetric, robustness_theory, benchmark, model_the_noise, dmi, claims)
     for rule in notebook.RULES
 }
 """Every rule by name."""
