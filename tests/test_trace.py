@@ -349,6 +349,14 @@ def test_nothing_is_fetched_to_explain_a_number(monkeypatch, tmp_path, capsys):
     assert "[not recomputed: it needs mnist (make data DATA=mnist)]" in out
 
 
+def test_of_a_curve_the_list_is_told_and_not_every_epoch(capsys):
+    out = answer(capsys, "--name", "03_learning_curves")[1]
+    header = next(line for line in out.splitlines() if line.split()[:1] == ["record"])
+    assert header.split() == ["record", "run", "seed", "curves.test_accuracy", "commit", "device"]
+    assert "50 values" in out
+    assert trace.whole(["result.T[0]", "result.last"]) == ["result.T[0]", "result.last"]
+
+
 def test_it_answers_without_the_environment(printed):
     """A fresh clone has no numpy, pandas or torch yet."""
     command = [sys.executable, "-S", "-m", "labelnoise.trace", "--name", "03_headline"]

@@ -74,6 +74,7 @@ def short(value: object) -> str:
 
 def record_lines(found: dict[tuple[str, str], list[str]], records: Records) -> list[str]:
     """The records as a table: path, run, seed, what was taken, commit, device."""
+    found = {record: whole(taken) for record, taken in found.items()}
     fields = list(dict.fromkeys(f for taken in found.values() for f in taken))
     lines = [["record", "run", "seed", *fields, "commit", "device"]]
     for (ledger, name), taken in found.items():
@@ -87,6 +88,13 @@ def record_lines(found: dict[tuple[str, str], list[str]], records: Records) -> l
         lines.append([path, run, str(config["seed"]), *values, commit(made), device])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
+def whole(taken: Sequence[str]) -> list[str]:
+    """The fields, with more than one entry of the same list told as the list."""
+    lists = [field.partition("[")[0] for field in taken]
+    return list(dict.fromkeys(of if lists.count(of) > 1 else field
+                              for field, of in zip(taken, lists, strict=True)))  # fmt: skip
 
 
 def commit(made: dict) -> str:
