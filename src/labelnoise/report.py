@@ -52,8 +52,8 @@ def content(profile: str, committed: list[Outcome], here: list[Outcome]) -> list
             "Claims: paper / committed / this machine",
             f"Profile `{profile}`. This machine: {machine}. Accuracies are clean test accuracies "
             "after the last epoch, in percent, mean ± standard deviation over seeds. The verdicts "
-            "rest on the committed records; their rules were written down before the runs "
-            "(`src/labelnoise/claims.py`).",
+            "rest on the committed records; their rules were written down before the runs, but for "
+            "what says that it was added (`src/labelnoise/analysis/rules/claims.py`).",
             claims.verdicts(committed, headline),
         ),
         (
