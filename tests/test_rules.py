@@ -144,11 +144,14 @@ def factorial(last: Callable, val: Callable = lambda loss, place: 30.0) -> list[
     ]  # fmt: skip
 
 
+def judged(outcomes: list[Outcome]) -> dict[str, str]:
+    found = mnist_symmetric.judge_size_and_shape(outcomes)
+    return {name: v if isinstance(v, str) else v.word for name, v in found.items()}
+
+
 def test_a_world_in_which_only_the_step_matters():
     outcomes = factorial(lambda loss, at: 97.0 - 24 * at[0])
-    found = mnist_symmetric.judge_size_and_shape(outcomes)
-    words = {name: v if isinstance(v, str) else v.word for name, v in found.items()}
-    assert words == {
+    assert judged(outcomes) == {
         "size within CE": "above", "size within CLL": "above",
         "shape at CE's place": "equivalent", "shape at CLL's place": "equivalent",
         "kernel, sigma 1": "equivalent", "kernel, sigma 0.5": "equivalent",
@@ -159,9 +162,7 @@ def test_a_world_in_which_only_the_step_matters():
 def test_a_world_in_which_only_the_kernel_matters():
     better = SHAPES[1:3]
     outcomes = factorial(lambda loss, at: 97.0 if loss in better else 49.0)
-    found = mnist_symmetric.judge_size_and_shape(outcomes)
-    words = {name: v if isinstance(v, str) else v.word for name, v in found.items()}
-    assert words == {
+    assert judged(outcomes) == {
         "size within CE": "equivalent", "size within CLL": "equivalent",
         "shape at CE's place": "above", "shape at CLL's place": "above",
         "kernel, sigma 1": "above", "kernel, sigma 0.5": "above",

@@ -62,18 +62,14 @@ def mean(values: Sequence[float]) -> float:
 
 
 def differences(a: Mapping[int, float], b: Mapping[int, float]) -> list[float]:
-    """``a - b`` for the seeds that both have, in their order: they share noise and splits.
-
-    Raises ``ValueError`` if they share none.
-    """
-    seeds = sorted(set(a) & set(b))
-    if not seeds:
-        raise ValueError(f"nothing to pair: seeds {sorted(a)} and {sorted(b)} share none")
-    return [a[seed] - b[seed] for seed in seeds]
+    """``a - b`` for the seeds that both have, in their order: they share noise and splits."""
+    return [a[seed] - b[seed] for seed in sorted(set(a) & set(b))]
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float]) -> Summary:
-    """The ``differences`` in short."""
+    """The ``differences`` in short. Raises ``ValueError`` if they share no seed."""
+    if not set(a) & set(b):
+        raise ValueError(f"nothing to pair: seeds {sorted(a)} and {sorted(b)} share none")
     return summarise(differences(a, b))
 
 

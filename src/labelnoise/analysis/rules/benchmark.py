@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from labelnoise.analysis.contrasts import Verdict, judge
-from labelnoise.analysis.rules.rule import Rule, accuracies, differences
+from labelnoise.analysis.rules.rule import Rule, accuracies
 from labelnoise.configuration import Run
 from labelnoise.experiments.benchmark import (
     benchmark_cifar10,
@@ -17,6 +17,7 @@ from labelnoise.experiments.benchmark import (
     benchmark_mlp,
     benchmark_mr,
 )
+from labelnoise.stats import differences
 from labelnoise.sweep import Outcome
 
 MARGIN = 0.5  # percentage points

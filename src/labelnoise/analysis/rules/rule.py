@@ -56,8 +56,3 @@ def lost(outcome: Outcome) -> bool:
 def guess(run: Run) -> float:
     """The accuracy of guessing, 100/K, in percent."""
     return 100 / INFO[run.dataset].num_classes
-
-
-def differences(a: dict[int, float], b: dict[int, float]) -> list[float]:
-    """``a - b`` over the seeds that both have, in the order of the seeds."""
-    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
