@@ -10,7 +10,8 @@ from pathlib import Path
 
 from labelnoise import experiments, tables
 from labelnoise.configuration import Run
-from labelnoise.ledger import COMMITTED, Ledger
+from labelnoise.files import COMMITTED
+from labelnoise.ledger import Ledger
 from labelnoise.losses import LOSSES
 from labelnoise.sweep import sweep
 from side_by_side import CNN, in_rounds, main, seconds

@@ -7,8 +7,9 @@ import pytest
 
 from audit_cases import changed, consistent, list_all, plus, put, run
 from labelnoise import audit, evidence, judgement, manifest, soundness
+from labelnoise.files import COMMITTED
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict
-from labelnoise.ledger import COMMITTED, Ledger
+from labelnoise.ledger import Ledger
 from labelnoise.train import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")

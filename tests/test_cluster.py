@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labelnoise import cluster, locks, sweep
+from labelnoise import cluster, files, sweep
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.machine import commit
@@ -137,7 +137,7 @@ def test_two_nodes_give_the_records_of_this_machine_to_the_bit(here, second, cap
 def test_a_run_that_another_sweep_trains_is_left_to_it(here, second, capsys):
     record = train(SHORT[0], device="cpu")
     (here.directory / ".checkpoints").mkdir(parents=True)
-    lock = locks.take(here.directory / ".checkpoints" / f"{SHORT[0].key}.lock")
+    lock = files.take(here.directory / ".checkpoints" / f"{SHORT[0].key}.lock")
 
     def finish() -> None:
         wait_until(lambda: here.find(SHORT[1]), "the free run")
@@ -252,7 +252,7 @@ def test_an_interrupt_ends_what_is_out_and_frees_its_lock(here, nodes, second):
         interrupter.join()
         signal.signal(signal.SIGINT, before)
     wait_until(lambda: not (trains(ENDLESS, nodes.head_node) or trains(ENDLESS, second)), "its end")
-    lock = locks.take(here.directory / ".checkpoints" / f"{ENDLESS.key}.lock")
+    lock = files.take(here.directory / ".checkpoints" / f"{ENDLESS.key}.lock")
     assert lock is not None
     lock.release()
 

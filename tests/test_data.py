@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelnoise import data, data_download, data_formats, data_sources, locks
+from labelnoise import data, data_download, data_formats, data_sources, files
 from labelnoise.data_download import DataError
 from labelnoise.data_sources import Source
 
@@ -528,7 +528,7 @@ def load_four_times_at_once() -> list:
     return found
 
 
-@pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock")
+@pytest.mark.skipif(files.fcntl is None, reason="this system has no flock")
 @pytest.mark.parametrize("failures", [0, 1])
 def test_of_processes_that_need_the_same_data_one_fetches_and_the_others_wait(
     failures, tiny, monkeypatch
@@ -560,7 +560,7 @@ def test_without_locks_processes_that_fetch_at_once_do_not_disturb_each_other(ti
         together.wait(timeout=20)
         write(folder, tiny_files())
 
-    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
     monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
     assert load_four_times_at_once() == [3, 3, 3, 3]
     assert set(stored(tiny)) >= {f"MNIST/raw/{name}" for name in tiny_files()}

@@ -9,7 +9,7 @@ import pytest
 
 from labelnoise import experiments, theory
 from labelnoise.figures import compare
-from labelnoise.ledger import ROOT
+from labelnoise.files import ROOT
 from labelnoise.losses import AGCE, CE, CLL, FL, GCE, LOSSES, MAE, MSE, LogitClip
 from labelnoise.losses.base import Loss
 

@@ -330,8 +330,8 @@ def test_ruff_is_content(command):
 # ---------------------------------------------------------------------- layers and privacy
 
 LAYERS = [
-    "seeds", "origin", "tracing", "origin_files", "noise", "transition", "estimate", "losses",
-    "theory", "locks", "torchvision_shim", "data_download", "data_formats", "data_sources",
+    "seeds", "checks", "files", "tracing", "noise", "transition", "estimate", "losses",
+    "theory", "torchvision_shim", "data_download", "data_formats", "data_sources",
     "data", "photo_sets", "text", "augment", "models", "protocols", "configuration",
     "experiments", "machine", "task", "train", "confident", "classifier", "own_data", "stages",
     "ledger", "manifest", "progress", "workers", "cluster", "sweep", "stats", "analysis",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import locks, sweep
+from labelnoise import files, sweep
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, missing, train_missing
@@ -22,7 +22,7 @@ from labelnoise.train import train
 
 pytestmark = [
     pytest.mark.usefixtures("workers_start_quickly"),
-    pytest.mark.skipif(locks.fcntl is None, reason="this system has no flock"),
+    pytest.mark.skipif(files.fcntl is None, reason="this system has no flock"),
 ]
 
 
@@ -134,7 +134,7 @@ def test_the_runs_of_a_sweep_that_is_killed_pass_to_the_other(here, capsys):
 
 def test_what_another_sweep_records_meanwhile_is_picked_up(here, capsys):
     runs, record = [run(0), run(1)], train(run(0), device="cpu")
-    lock = locks.take(lock_of(here, runs[0]))
+    lock = files.take(lock_of(here, runs[0]))
 
     def finish() -> None:
         wait_until(lambda: here.find(runs[1]), "the free run")
@@ -164,7 +164,7 @@ def test_an_interrupted_sweep_holds_nothing_in_a_process_that_lives_on(here, mon
         with pytest.raises(KeyboardInterrupt):
             train_missing([long, run(1, epochs=100_000)], here, workers=2)
     assert multiprocessing.active_children() == []
-    lock = locks.take(lock_of(here, long))
+    lock = files.take(lock_of(here, long))
     assert lock is not None
     lock.release()
 
@@ -212,61 +212,61 @@ def test_a_damaged_record_that_another_sweep_has_just_moved_aside_is_missing(her
 
 def test_a_lock_is_given_once_and_again_after_its_release(tmp_path):
     path = tmp_path / "x.lock"
-    first = locks.take(path)
-    assert locks.take(path) is None
+    first = files.take(path)
+    assert files.take(path) is None
     first.release()
     assert not path.exists()
-    second = locks.take(path)
+    second = files.take(path)
     assert second is not None
     second.release()
 
 
 def test_a_lock_file_that_a_crash_left_locks_nobody_out(tmp_path):
     (tmp_path / "x.lock").touch()
-    assert locks.take(tmp_path / "x.lock") is not None
+    assert files.take(tmp_path / "x.lock") is not None
 
 
 def test_a_lock_on_a_file_that_was_just_removed_is_not_believed(tmp_path, monkeypatch):
     """Its holder lets go between our opening the file and our locking it."""
     path = tmp_path / "x.lock"
-    holder, flock = locks.take(path), locks.fcntl.flock
+    holder, flock = files.take(path), files.fcntl.flock
 
     def late(handle: int, how: int) -> None:
         monkeypatch.undo()
         holder.release()
         flock(handle, how)
 
-    monkeypatch.setattr(locks.fcntl, "flock", late)
-    lock = locks.take(path)
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    lock = files.take(path)
     assert os.path.samestat(os.fstat(lock.handle), os.stat(path))
-    assert locks.take(path) is None
+    assert files.take(path) is None
 
 
-def hold(lock: locks.Lock, connection) -> None:
+def hold(lock: files.Lock, connection) -> None:
     connection.send("held")
     connection.recv()
 
 
 def test_a_process_that_was_given_the_lock_holds_it_until_it_is_gone(tmp_path):
     path = tmp_path / "x.lock"
-    lock = locks.take(path)
+    lock = files.take(path)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("forkserver")
     worker = context.Process(target=hold, args=(lock, theirs))
     worker.start()
     assert ours.recv() == "held"
     os.close(lock.handle)  # as if the sweep had been killed
-    assert locks.take(path) is None
+    assert files.take(path) is None
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
-    assert locks.take(path) is not None
+    assert files.take(path) is not None
 
 
 def test_a_file_system_without_locks_still_trains(tmp_path, monkeypatch):
     def none(handle: int, how: int) -> None:
-        raise OSError(locks.NO_LOCKS[0], "No locks available")
+        raise OSError(files.NO_LOCKS[0], "No locks available")
 
-    monkeypatch.setattr(locks.fcntl, "flock", none)
-    assert locks.take(tmp_path / "x.lock") is not None
-    monkeypatch.setattr(locks, "fcntl", None)
-    assert locks.take(tmp_path / "y.lock") is not None
+    monkeypatch.setattr(files.fcntl, "flock", none)
+    assert files.take(tmp_path / "x.lock") is not None
+    monkeypatch.setattr(files, "fcntl", None)
+    assert files.take(tmp_path / "y.lock") is not None

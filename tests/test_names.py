@@ -7,7 +7,7 @@ import pytest
 
 from labelnoise import configuration
 from labelnoise.configuration import Run, loss_setting, noisy
-from labelnoise.ledger import COMMITTED
+from labelnoise.files import COMMITTED
 from labelnoise.protocols import MNIST_PROTOCOL
 
 CE = {"name": "CE", "parameters": {}}

@@ -14,7 +14,7 @@ from labelnoise import data, experiments, report
 from labelnoise.configuration import Run
 from labelnoise.experiments import profile_runs
 from labelnoise.figures.detection import evidence
-from labelnoise.ledger import ROOT
+from labelnoise.files import ROOT
 from labelnoise.sweep import sweep
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

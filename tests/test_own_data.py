@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from labelnoise import confident, noise, own_data
 from labelnoise.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL
-from labelnoise.ledger import ROOT
+from labelnoise.files import ROOT
 
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
 QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")

@@ -13,7 +13,8 @@ import audit_cases
 from audit_cases import changed, consistent, list_all, put, run
 from labelnoise import soundness
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import COMMITTED, Ledger
+from labelnoise.files import COMMITTED
+from labelnoise.ledger import Ledger
 from labelnoise.train import train
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -8,7 +8,8 @@ from scipy import stats as scipy_stats
 
 from labelnoise import experiments, stats
 from labelnoise.analysis.rules.mnist_symmetric import choose_cll
-from labelnoise.ledger import COMMITTED, Ledger
+from labelnoise.files import COMMITTED
+from labelnoise.ledger import Ledger
 from labelnoise.sweep import Outcome, sweep
 
 

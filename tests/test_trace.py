@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelnoise import claims, data, experiments, origin, stages, stats, tables, trace
+from labelnoise import claims, data, experiments, stages, stats, tables, trace
 from labelnoise.configuration import Run, noisy
 from labelnoise.data import DataError
 from labelnoise.figures import save as save_figure
-from labelnoise.ledger import ROOT, Ledger, seal
-from labelnoise.origin import OriginError, Value, quoted, remembered
-from labelnoise.origin_files import has_number
+from labelnoise.files import ROOT
+from labelnoise.ledger import Ledger, seal
 from labelnoise.recompute import Records, Trace, TraceError, evaluate
 from labelnoise.sweep import Outcome, SweepError, sweep
-from labelnoise.tracing import traced
+from labelnoise.tracing import origin, traced
+from labelnoise.tracing.origin import OriginError, Value, quoted, remembered
+from labelnoise.tracing.sidecar import has_number
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 

@@ -28,8 +28,9 @@ import torch
 from labelnoise import data
 from labelnoise.configuration import Run
 from labelnoise.evidence import paces
+from labelnoise.files import COMMITTED, REPRODUCED
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge
-from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger, RecordError
+from labelnoise.ledger import Ledger, RecordError
 from labelnoise.manifest import ManifestError
 from labelnoise.progress import describe
 from labelnoise.soundness import check

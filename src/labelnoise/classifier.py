@@ -19,10 +19,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from labelnoise.checks import check_integer
 from labelnoise.configuration import build_loss
 from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
-from labelnoise.losses.base import check_integer
 from labelnoise.machine import session
 from labelnoise.models import READS
 from labelnoise.protocols import MNIST_PROTOCOL, checked_protocol

@@ -24,7 +24,7 @@ from types import ModuleType
 import labelnoise
 from labelnoise.configuration import Run
 from labelnoise.data_sources import directories
-from labelnoise.locks import Lock
+from labelnoise.files import Lock
 from labelnoise.machine import commit
 from labelnoise.stages import train
 from labelnoise.workers import KEEP_MEMORY, available_cores, explain

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from labelnoise import data, losses, models, noise, text
-from labelnoise.losses.base import check_integer, is_number, one_of
+from labelnoise.checks import check_integer, is_number, one_of
 from labelnoise.protocols import checked_protocol
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human", "twin")

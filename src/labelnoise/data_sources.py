@@ -21,10 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelnoise.data_download import TIMEOUT, DataError, download, extract, run_client, say
-from labelnoise.locks import take
-
-ROOT = Path(__file__).parents[2]
-"""The root of the repository, against which relative directories are resolved."""
+from labelnoise.files import ROOT, take
 
 DAY = 86400
 

@@ -21,7 +21,8 @@ from labelnoise import data, manifest
 from labelnoise.analysis.rules.mnist_symmetric import fair_runs
 from labelnoise.configuration import Run
 from labelnoise.experiments.queue import queue
-from labelnoise.ledger import COMMITTED, Ledger, RecordError
+from labelnoise.files import COMMITTED
+from labelnoise.ledger import Ledger, RecordError
 from labelnoise.machine import commit
 from labelnoise.manifest import ManifestError
 from labelnoise.sweep import SweepError, train_missing

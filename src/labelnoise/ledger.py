@@ -10,8 +10,6 @@ Records from before there was a seal have none; ``results/MANIFEST.sha256`` vouc
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,19 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from labelnoise.configuration import Run, config_key
+from labelnoise.files import write_atomically
 
-ROOT = Path(__file__).parents[2]
-COMMITTED = ROOT / "results"
-REPRODUCED = ROOT / "reproduced"
 EXACT = ("config", "result", "curves")  # bit-identical on one machine
 PARTS = (*EXACT, "provenance")
 DAMAGED_ARRAYS = (ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, zlib.error,
                   zipfile.BadZipFile)  # fmt: skip
-
-
-def output() -> Path:
-    """Where notebooks put figures and tables: ``$LABELNOISE_OUT``, by default ``reproduced/``."""
-    return Path(os.environ.get("LABELNOISE_OUT") or REPRODUCED)
 
 
 class RecordError(RuntimeError):
@@ -191,20 +182,3 @@ def each_key_once(pairs: list[tuple[str, object]]) -> dict:
         names = [name for name, _ in pairs]
         raise ValueError(f"it has the key {max(names, key=names.count)!r} twice")
     return made
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes ``content`` whole or not at all: temporary file beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = content.encode() if isinstance(content, str) else content
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise

@@ -17,8 +17,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from labelnoise.ledger import COMMITTED, write_atomically
-from labelnoise.locks import Lock, take
+from labelnoise.files import COMMITTED, Lock, take, write_atomically
 
 NAME = "MANIFEST.sha256"
 LINE = re.compile(r"([0-9a-f]{64})  ([^\\/][^\\]*)")

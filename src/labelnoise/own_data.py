@@ -28,8 +28,8 @@ from sklearn.model_selection import StratifiedKFold
 from tqdm import tqdm
 
 from labelnoise import confident, losses
+from labelnoise.checks import check_integer
 from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
-from labelnoise.losses.base import check_integer
 from labelnoise.protocols import MNIST_PROTOCOL
 
 # --------------------------------------------------------------------- a folder and a table

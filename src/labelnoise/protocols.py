@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from labelnoise import augment
-from labelnoise.losses.base import check_integer, is_number, one_of, positive
+from labelnoise.checks import check_integer, is_number, one_of, positive
 
 KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
 REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from labelnoise.origin import OPERATIONS, Expression, parts
-from labelnoise.origin_files import ROOT, WHOLE, printed
+from labelnoise.files import ROOT
+from labelnoise.tracing.origin import OPERATIONS, Expression, parts
+from labelnoise.tracing.sidecar import WHOLE, printed
 
 WRITES = {"": "make publish", "reproduced": "make reproduce"}  # folder -> what fills it
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from labelnoise import claims, experiments, tables
 from labelnoise.analysis.rules import claims as rule
-from labelnoise.ledger import REPRODUCED, write_atomically
+from labelnoise.files import REPRODUCED, write_atomically
 from labelnoise.sweep import Outcome, sweep
 
 # (file below figures/, what to see in it)

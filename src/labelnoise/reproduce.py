@@ -23,7 +23,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from labelnoise import data, experiments, report
 from labelnoise.experiments import Run, profile_runs
-from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError, write_atomically
+from labelnoise.files import COMMITTED, REPRODUCED, ROOT, write_atomically
+from labelnoise.ledger import Ledger, RecordError
 from labelnoise.machine import precision
 from labelnoise.sweep import EXECUTORS, SweepError, missing, train_missing
 from labelnoise.workers import available_cores

@@ -25,12 +25,12 @@ import torch
 from labelnoise import data
 from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
-from labelnoise.ledger import COMMITTED, REPRODUCED, ROOT, Ledger, RecordError
-from labelnoise.locks import Lock, take
+from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, take
+from labelnoise.ledger import Ledger, RecordError
 from labelnoise.machine import precision
-from labelnoise.origin import remembered
 from labelnoise.progress import Progress
 from labelnoise.stages import SHARED, first_training
+from labelnoise.tracing.origin import remembered
 from labelnoise.workers import Workers
 
 EXECUTORS = {"local": Workers, "ray": Cluster}

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from labelnoise import origin_files, stats
+from labelnoise import stats
 from labelnoise.analysis.rules.mnist_symmetric import choose_cll
 from labelnoise.experiments import CLL_FORMS, Run
-from labelnoise.ledger import output, write_atomically
-from labelnoise.origin import Number, bare
+from labelnoise.files import output, write_atomically
 from labelnoise.sweep import Outcome
-from labelnoise.tracing import of_numbers, traced
+from labelnoise.tracing import of_numbers, sidecar, traced
+from labelnoise.tracing.origin import Number, bare
 
 MISSING = "–"
 
@@ -259,7 +259,7 @@ def save(table: pd.DataFrame, name: str) -> None:
     folder = output() / "tables"
     plain = table.infer_objects()
     text = plain.to_csv()
-    origins = origin_files.of_table(table, text, name)
+    origins = sidecar.of_table(table, text, name)
     write_atomically(folder / f"{name}.csv", text)
     latex = plain.to_latex(escape=True).replace("±", r"$\pm$").replace(MISSING, "--")
     write_atomically(folder / f"{name}.tex", latex)

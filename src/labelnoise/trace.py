@@ -17,9 +17,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from labelnoise.origin import OPERATIONS, Expression, parts
-from labelnoise.origin_files import ROOT, WHOLE, has_number
+from labelnoise.files import ROOT
 from labelnoise.recompute import Records, Trace, TraceError, checked, ready, shown
+from labelnoise.tracing.origin import OPERATIONS, Expression, parts
+from labelnoise.tracing.sidecar import WHOLE, has_number
 
 MANY = 12  # more records than this are not listed in a command
 LEDGERS = ("results", "reproduced")  # below which records lie

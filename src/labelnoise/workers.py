@@ -19,7 +19,7 @@ import torch
 
 from labelnoise import data
 from labelnoise.configuration import Run
-from labelnoise.locks import Lock
+from labelnoise.files import Lock
 from labelnoise.machine import commit
 from labelnoise.stages import train
 

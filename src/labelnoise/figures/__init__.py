@@ -11,8 +11,8 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from labelnoise import origin_files
-from labelnoise.ledger import output, write_atomically
+from labelnoise.files import output, write_atomically
+from labelnoise.tracing import sidecar
 
 # Okabe and Ito's palette, safe for colour-blind readers; a loss keeps its colour in every figure.
 COLOURS = {
@@ -64,7 +64,7 @@ def save(figure: Figure, name: str) -> None:
 
     ``origin.OriginError`` for a figure of which nothing tells what drew it.
     """
-    origins = origin_files.of_figure(figure, name)
+    origins = sidecar.of_figure(figure, name)
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)

@@ -21,7 +21,8 @@ from labelnoise.configuration import FILTERS, Run, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
 from labelnoise.figures.noise import WRONG
-from labelnoise.ledger import COMMITTED, REPRODUCED, Ledger
+from labelnoise.files import COMMITTED, REPRODUCED
+from labelnoise.ledger import Ledger
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.task import given_labels

@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import TargetLoss, positive
+from labelnoise.checks import positive
+from labelnoise.losses.base import TargetLoss
 
 
 class AGCE(TargetLoss):

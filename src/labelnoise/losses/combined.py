@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, flag, positive, weights
+from labelnoise.checks import flag, positive
+from labelnoise.losses.base import Loss, weights
 
 
 class Sum(Loss):

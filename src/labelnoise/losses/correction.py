@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from labelnoise import noise
-from labelnoise.losses.base import Loss, flag, is_number, log_p_target, of_target, positive
+from labelnoise.checks import flag, is_number, positive
+from labelnoise.losses.base import Loss, log_p_target, of_target
 
 # Log-probabilities have seven digits in float32, and Backward weighs them with numbers as large as
 # the condition number of T: beyond this, at most one digit of their sum is right.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, TargetLoss, flag, is_number, log_p_target, positive, power
+from labelnoise.checks import flag, is_number, positive
+from labelnoise.losses.base import Loss, TargetLoss, log_p_target, power
 
 FORMS = ("target", "vector", "elementwise")
 

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, TargetLoss, flag, is_number, of_target, positive, power
+from labelnoise.checks import flag, is_number, positive
+from labelnoise.losses.base import Loss, TargetLoss, of_target, power
 
 
 class CE(TargetLoss):

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, TargetLoss, is_number, log_p_target, positive
+from labelnoise.checks import is_number, positive
+from labelnoise.losses.base import Loss, TargetLoss, log_p_target
 
 
 class GJS(TargetLoss):

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, checked, is_number
+from labelnoise.checks import is_number
+from labelnoise.losses.base import Loss, checked
 
 
 class DMI(Loss):

@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.losses.base import Loss, TargetLoss, is_number, of_target, positive, power, weights
+from labelnoise.checks import is_number, positive
+from labelnoise.losses.base import Loss, TargetLoss, of_target, power, weights
 from labelnoise.losses.cross_entropy import focal
 
 # log 0 in reverse cross-entropy. Public code clamps the one-hot label at 1e-4, so that A is

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from labelnoise import noise
+from labelnoise.checks import is_number
 from labelnoise.losses import CLL, Loss
-from labelnoise.losses.base import is_number
 from labelnoise.theory.formulas import damped, sees_only_target, target_formula
 
 # ------------------------------------------------------------------- symmetry and excess risk

@@ -27,8 +27,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from labelnoise import noise
+from labelnoise.checks import is_number
 from labelnoise.losses import CE, Backward, Forward, LabelSmoothing, Loss, Mixture
-from labelnoise.losses.base import is_number
 from labelnoise.seeds import generator
 from labelnoise.theory.gradients import by_autograd, by_finite_differences, through_softmax
 

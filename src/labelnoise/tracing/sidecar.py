@@ -13,16 +13,15 @@ The same table gives the same bytes on every machine.
 import csv
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelnoise.origin import Expression, OriginError, expression, parts, words
+from labelnoise.files import ROOT
+from labelnoise.tracing.origin import Expression, OriginError, expression, parts, words
 
 if TYPE_CHECKING:  # a trace can be read without them
     import pandas as pd
     from matplotlib.figure import Figure
 
-ROOT = Path(__file__).parents[2]
 
 WHOLE = "table"  # the `from` of a cell that the table's own call computes
 

@@ -1,14 +1,16 @@
-"""A run is trained by one sweep at a time, also where several sweeps share a ledger.
+"""Where things lie, files that are written whole or not at all, and locks.
 
-The lock of a run is an empty file beside its checkpoint, locked by ``flock``: the kernel lets go of
-it when the last process that holds it is gone, however it went, so that no crash leaves a run
-locked. A sweep shares the lock with the worker that trains: a worker that outlives its killed sweep
-by an epoch still holds it. Data sets, too, are fetched by one process at a time.
+A run is trained by one sweep at a time, also where several sweeps share a ledger. Its lock is an
+empty file beside its checkpoint, locked by ``flock``: the kernel lets go of it when the last
+process that holds it is gone, however it went, so that no crash leaves a run locked. A sweep shares
+the lock with the worker that trains: a worker that outlives its killed sweep by an epoch still
+holds it. Data sets, too, are fetched by one process at a time.
 """
 
 import contextlib
 import errno
 import os
+import tempfile
 from multiprocessing import reduction
 from pathlib import Path
 
@@ -17,7 +19,32 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "results"
+REPRODUCED = ROOT / "reproduced"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
+
+
+def output() -> Path:
+    """Where notebooks put figures and tables: ``$LABELNOISE_OUT``, by default ``reproduced/``."""
+    return Path(os.environ.get("LABELNOISE_OUT") or REPRODUCED)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes ``content`` whole or not at all: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = content.encode() if isinstance(content, str) else content
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
 
 
 class Lock:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from labelnoise.origin import Expression, Number, bare, expression, readers, remembered
+from labelnoise.tracing.origin import Expression, Number, bare, expression, readers, remembered
 
 
 def traced(function: Callable) -> Callable:
