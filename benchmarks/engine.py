@@ -22,8 +22,8 @@ from unittest import mock
 import torch
 
 import readme
+from labelnoise.data.torchvision_shim import import_torchvision
 from labelnoise.machine import commit, device_name, precision
-from labelnoise.torchvision_shim import import_torchvision
 from labelnoise.workers import KEEP_MEMORY
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from labelnoise import models, noise
-from labelnoise.torchvision_shim import import_torchvision
+from labelnoise.data.torchvision_shim import import_torchvision
 
 
 def main() -> None:

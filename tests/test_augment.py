@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import augment
-from labelnoise.augment import NAMES, Augmentation, moved
+from labelnoise.data import augment
+from labelnoise.data.augment import NAMES, Augmentation, moved
+from labelnoise.data.torchvision_shim import import_torchvision
 from labelnoise.seeds import generator
-from labelnoise.torchvision_shim import import_torchvision
 
 import_torchvision()
 from torchvision import transforms  # noqa: E402

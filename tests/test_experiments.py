@@ -13,14 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import (
-    configuration,
-    data,
-    experiments,
-    losses,
-    noise,
-    own_data,
-)
+from labelnoise import configuration, data, experiments, losses, noise, own_data
 from labelnoise.classifier import NetworkClassifier
 from labelnoise.experiments import (
     GRIDS,

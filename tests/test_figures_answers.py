@@ -8,9 +8,10 @@ import pytest
 
 mpl.use("agg")
 
-from labelnoise import estimate, experiments, losses, noise, stats
+from labelnoise import experiments, losses, noise, stats
 from labelnoise.configuration import transition_matrix
 from labelnoise.figures import answers
+from labelnoise.noise import estimation
 from labelnoise.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
@@ -284,6 +285,6 @@ def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():
     assert column["one sample, at the 95 % point of p_i"] == "0.0"
     assert column["one sample, at the 99 % point of p_i"] == "30.0"
     assert column["mean of all samples predicted as i"] == "6.0"
-    joint = estimate.from_confident_joint(given, p)
-    assert column["confident joint"] == f"{100 * estimate.error(joint, T):.1f}"
+    joint = estimation.from_confident_joint(given, p)
+    assert column["confident joint"] == f"{100 * estimation.error(joint, T):.1f}"
     assert float(column["confident joint"]) < 12

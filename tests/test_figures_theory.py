@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelnoise import experiments, noise, transition
+from labelnoise import experiments, noise
 from labelnoise.figures import gradients
 from labelnoise.figures import noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
+from labelnoise.noise import transition
 from labelnoise.sweep import Outcome
 from labelnoise.task import given_labels
 

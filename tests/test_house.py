@@ -330,10 +330,9 @@ def test_ruff_is_content(command):
 # ---------------------------------------------------------------------- layers and privacy
 
 LAYERS = [
-    "seeds", "checks", "files", "tracing", "noise", "transition", "estimate", "losses",
-    "theory", "torchvision_shim", "data_download", "data_formats", "data_sources",
-    "data", "photo_sets", "text", "augment", "models", "protocols", "configuration",
-    "experiments", "machine", "task", "train", "confident", "classifier", "own_data", "stages",
+    "seeds", "checks", "files", "tracing", "noise", "losses",
+    "theory",     "data", "models", "protocols", "configuration",
+    "experiments", "machine", "task", "train", "classifier", "own_data", "stages",
     "ledger", "manifest", "progress", "workers", "cluster", "sweep", "stats", "analysis",
     "evidence", "tables", "figures", "claims", "recompute", "trace", "report", "reproduce",
     "history", "soundness", "judgement", "audit",

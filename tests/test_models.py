@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from labelnoise import models
+from labelnoise.data.torchvision_shim import import_torchvision
 from labelnoise.seeds import generator
-from labelnoise.torchvision_shim import import_torchvision
 
 SHAPES = {
     "cnn4": (1, 28, 28),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from labelnoise import data, noise
+from labelnoise.checks import check_matrix
+from labelnoise.noise.matrices import CIFAR100_SUPERCLASSES
 from labelnoise.seeds import stream
 
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -86,7 +88,7 @@ def test_rows_are_probabilities_that_sum_to_one(K, rate):
     for name, T in matrices(K, rate).items():
         assert T.min() >= 0, name
         np.testing.assert_allclose(T.sum(axis=1), 1, rtol=0, atol=1e-12, err_msg=name)
-        assert noise.check_matrix(T) is not None
+        assert check_matrix(T) is not None
 
 
 @quick
@@ -161,9 +163,9 @@ SUPERCLASSES = """
 
 
 def test_cifar100_superclasses_partition_the_labels():
-    assert sorted(sum(noise.CIFAR100_SUPERCLASSES, ())) == list(range(100))
+    assert sorted(sum(CIFAR100_SUPERCLASSES, ())) == list(range(100))
     names = data.INFO["cifar100"].class_names
-    ours = {tuple(names[c] for c in group) for group in noise.CIFAR100_SUPERCLASSES}
+    ours = {tuple(names[c] for c in group) for group in CIFAR100_SUPERCLASSES}
     assert ours == {
         tuple(group.split()) for row in SUPERCLASSES.strip().split("\n") for group in row.split("|")
     }
@@ -272,7 +274,7 @@ class LargestDraws:
 def test_the_largest_draw_stays_among_the_possible_labels(monkeypatch):
     """Ten times 0.1 is below 1 in floats, and a uniform number must never round up to 1: neither
     may push a label off the end, or into a class of probability 0."""
-    monkeypatch.setattr(noise.np.random, "PCG64", LargestDraws)
+    monkeypatch.setattr(np.random, "PCG64", LargestDraws)
     T = np.full((11, 11), 0.1)
     T[:, 10] = 0
     assert np.cumsum(T[0])[-1] < 1
@@ -563,13 +565,13 @@ def test_a_matrix_in_cleanlabs_convention_is_refused_with_the_remedy(dataset):
 
 def test_rows_that_do_not_sum_to_one_are_not_taken_for_a_transpose():
     with pytest.raises(ValueError, match=r"row 1 sums to 0\.9; divide each row by its sum"):
-        noise.check_matrix([[0.7, 0.3], [0.3, 0.6]])
+        check_matrix([[0.7, 0.3], [0.3, 0.6]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_matrix_of_float32_is_taken_and_one_of_float64_left_as_it_is(dtype):
     T = noise.symmetric(7, 0.3).astype(dtype)
-    taken = noise.check_matrix(T)
+    taken = check_matrix(T)
     np.testing.assert_allclose(taken, T, rtol=1e-6)
     np.testing.assert_allclose(taken.sum(axis=1), 1, rtol=1e-12)
     assert dtype is np.float32 or np.array_equal(taken, T)

@@ -13,7 +13,7 @@ import pytest
 from labelnoise import data, experiments, report
 from labelnoise.configuration import Run
 from labelnoise.experiments import profile_runs
-from labelnoise.figures.detection import evidence
+from labelnoise.figures.confident_learning import evidence
 from labelnoise.files import ROOT
 from labelnoise.sweep import sweep
 

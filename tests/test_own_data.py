@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from labelnoise import confident, noise, own_data
+from labelnoise import noise, own_data
 from labelnoise.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.files import ROOT
+from labelnoise.noise import detection
 
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
 QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")
@@ -51,7 +52,7 @@ def test_suspects_come_first(digits):
 def test_the_defaults_find_wrong_labels(digits):
     images, true, given = digits
     p = own_data.out_of_sample(images, given, folds=3)
-    assert confident.detection(given, p, true != given)["average_precision"] > 95
+    assert detection.detection(given, p, true != given)["average_precision"] > 95
 
 
 def test_each_sample_is_judged_by_a_network_that_never_saw_it(digits):
@@ -123,13 +124,13 @@ def test_the_list_has_the_users_words_and_every_fold_has_every_class():
 
 def test_the_flags_are_those_of_the_filter_that_is_named(digits, monkeypatch):
     images, _, given = digits
-    seen, suspects = [], own_data.confident.suspects
+    seen, suspects = [], own_data.detection.suspects
 
     def watch(*asked):
         seen.extend([asked, suspects(*asked)])
         return seen[-1]
 
-    monkeypatch.setattr(own_data.confident, "suspects", watch)
+    monkeypatch.setattr(own_data.detection, "suspects", watch)
     table = own_data.suspects(images, given, QUICK, folds=3)
     (labels, p, name), flagged = seen
     assert np.array_equal(labels, given)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelnoise import photo_sets
+from labelnoise.data import photos
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -40,17 +40,17 @@ def clothes(tmp_path) -> Path:
 
 
 def test_cats_and_dogs_alternate_in_the_order_of_their_numbers(dogs):
-    files, labels = photo_sets.dogs_vs_cats(dogs)
+    files, labels = photos.dogs_vs_cats(dogs)
     assert [path.name for path in files[:6]] == [
         "cat.0.jpg", "dog.0.jpg", "cat.1.jpg", "dog.1.jpg", "cat.2.jpg", "dog.2.jpg"
     ]  # fmt: skip
     assert files[-1].name == "dog.11.jpg"
     assert labels.dtype == np.int64
-    images = photo_sets.pixels(files, 15)
+    images = photos.pixels(files, 15)
     assert images.shape == (24, 3, 15, 15)
     assert images.dtype == np.uint8
     for image, label in zip(images, labels, strict=True):
-        wanted = np.array(COLOURS[photo_sets.CATS_AND_DOGS[label]])
+        wanted = np.array(COLOURS[photos.CATS_AND_DOGS[label]])
         assert abs(image.mean(axis=(1, 2)) - wanted).max() < 4
 
 
@@ -60,13 +60,13 @@ def test_cats_and_dogs_alternate_in_the_order_of_their_numbers(dogs):
      ("clean_test", [7])],
 )  # fmt: skip
 def test_each_part_of_clothing1m_has_its_files_in_order_and_its_own_labels(clothes, part, labels):
-    files, found = photo_sets.clothing1m(clothes, part)
+    files, found = photos.clothing1m(clothes, part)
     assert found.tolist() == labels
     assert found.dtype == np.int64
     listed = (clothes / f"{part}_key_list.txt").read_text().split()
     assert [str(path.relative_to(clothes)) for path in files] == listed
-    assert photo_sets.pixels(files, 8).shape == (len(labels), 3, 8, 8)
-    assert len(photo_sets.CLOTHES) == 14
+    assert photos.pixels(files, 8).shape == (len(labels), 3, 8, 8)
+    assert len(photos.CLOTHES) == 14
 
 
 def test_grey_photos_become_rgb_and_the_whole_photo_is_kept(tmp_path):
@@ -74,7 +74,7 @@ def test_grey_photos_become_rgb_and_the_whole_photo_is_kept(tmp_path):
     wide = Image.new("RGB", (100, 20))
     wide.paste((255, 255, 255), (50, 0, 100, 20))  # black left, white right
     wide.save(tmp_path / "b.png")
-    images = photo_sets.pixels([tmp_path / "a.jpg", tmp_path / "b.png"], 10)
+    images = photos.pixels([tmp_path / "a.jpg", tmp_path / "b.png"], 10)
     assert abs(images[0].astype(int) - 90).max() < 3
     assert images[1, :, :, :4].max() < 5
     assert images[1, :, :, 6:].min() > 250
@@ -83,12 +83,12 @@ def test_grey_photos_become_rgb_and_the_whole_photo_is_kept(tmp_path):
 def test_a_photo_is_averaged_where_it_shrinks(tmp_path):
     stripes = np.tile(np.array([0, 255], np.uint8), (40, 20))  # a pixel wide
     Image.fromarray(stripes).save(tmp_path / "a.png")
-    image = photo_sets.pixels([tmp_path / "a.png"], 10)[0].astype(int)
+    image = photos.pixels([tmp_path / "a.png"], 10)[0].astype(int)
     assert abs(image[:, :, 2:-2] - 127.5).max() < 10
 
 
 def test_no_file_is_an_empty_batch():
-    assert photo_sets.pixels([], 5).shape == (0, 3, 5, 5)
+    assert photos.pixels([], 5).shape == (0, 3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_no_file_is_an_empty_batch():
 def test_an_incomplete_copy_of_dogs_vs_cats_is_refused(dogs, harm, message):
     harm(dogs)
     with pytest.raises(ValueError, match=message):
-        photo_sets.dogs_vs_cats(dogs)
+        photos.dogs_vs_cats(dogs)
 
 
 KV, KEYS = "noisy_label_kv.txt", "noisy_train_key_list.txt"
@@ -138,28 +138,28 @@ def test_label_files_that_do_not_match_are_refused(clothes, file, change, messag
     text = change(path.read_text())
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        photo_sets.clothing1m(clothes, "noisy_train")
+        photos.clothing1m(clothes, "noisy_train")
 
 
 def test_a_label_that_is_told_twice_is_one_label(clothes):
     path = clothes / KV
     path.write_text(path.read_text() + "images/1/01/a1.jpg 12\n")
-    assert photo_sets.clothing1m(clothes, "noisy_train")[1].tolist() == [10, 11, 12, 13]
+    assert photos.clothing1m(clothes, "noisy_train")[1].tolist() == [10, 11, 12, 13]
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones(clothes):
     with pytest.raises(ValueError, match="part='train' is unknown; known: noisy_train, clean_tr"):
-        photo_sets.clothing1m(clothes, "train")
+        photos.clothing1m(clothes, "train")
 
 
 def test_photos_that_are_missing_or_damaged_are_named(dogs):
-    files, _ = photo_sets.dogs_vs_cats(dogs)
+    files, _ = photos.dogs_vs_cats(dogs)
     whole = files[3].read_bytes()
     for content, message in ((whole[:100], r"dog\.1\.jpg is damaged or no image"),
                              (b"<html>", r"dog\.1\.jpg is damaged or no image")):  # fmt: skip
         files[3].write_bytes(content)
         with pytest.raises(ValueError, match=message):
-            photo_sets.pixels(files, 10)
+            photos.pixels(files, 10)
     files[3].unlink()
     with pytest.raises(ValueError, match=r"dog\.1\.jpg is missing: complete your copy"):
-        photo_sets.pixels(files, 10)
+        photos.pixels(files, 10)

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import confident, estimate, noise, stages, train
-from labelnoise.configuration import (
-    FILTERS,
-    Run,
-    loss_setting,
-    method,
-    noisy,
-    published,
-    transition_matrix,
-)
+from labelnoise import noise, stages, train
+from labelnoise.configuration import Run, loss_setting, method, noisy, published, transition_matrix
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.ledger import Ledger, RecordError
+from labelnoise.noise import detection, estimation
+from labelnoise.noise.detection import FILTERS
 from labelnoise.sweep import train_missing
 from labelnoise.task import Task
 
@@ -205,7 +199,7 @@ def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
     assert first["curves"] == records["anchors"]["curves"]["first"]
     assert first["result"] == result["first"]
     assert T.sum(axis=1) == pytest.approx(np.ones(10))
-    assert estimate.error(T, transition_matrix("digits", NOISE)) < 0.3
+    assert estimation.error(T, transition_matrix("digits", NOISE)) < 0.3
     assert result["last"] != result["first"]["last"]
 
 
@@ -216,9 +210,9 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
         state = train.State(run(), task, CPU)
         train.fit(run(), task, state, "")
         p = train.logits(task, state.model, task.images).float().softmax(dim=1).numpy()
-    assert records["anchors"]["result"]["T"] == estimate.from_anchors(p).tolist()
+    assert records["anchors"]["result"]["T"] == estimation.from_anchors(p).tolist()
     p = records["cross-validation"]["arrays"]["probabilities"]
-    T = estimate.from_confident_joint(task.given.numpy(), p)
+    T = estimation.from_confident_joint(task.given.numpy(), p)
     assert records["confident joint"]["result"]["T"] == T.tolist()
 
 
@@ -243,7 +237,7 @@ def test_the_matrix_is_counted_by_networks_of_the_judge():
     p = stages.train(run(judge, method=method("cross_validation", folds=3)), device="cpu")
     result = stages.train(run(joint_of(judge)), device="cpu")["result"]
     given = Task.of(run(), CPU).given.numpy()
-    T = estimate.from_confident_joint(given, p["arrays"]["probabilities"])
+    T = estimation.from_confident_joint(given, p["arrays"]["probabilities"])
     assert result["T"] == T.tolist()
     assert result["first"]["last"] == p["result"]["last"]
 
@@ -254,7 +248,7 @@ def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_
     first = records["cross-validation"]
     task = Task.of(run(), CPU)
     given, wrong = task.given.numpy(), (task.given != task.true).numpy()
-    suspect = confident.suspects(given, first["arrays"]["probabilities"], filter_by)
+    suspect = detection.suspects(given, first["arrays"]["probabilities"], filter_by)
     with train.session("cpu", 1):
         state = train.State(run(), task, CPU)
         train.fit(run(), task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
@@ -368,10 +362,10 @@ def test_detection_counts_what_it_says():
     p = np.where(wrong, 0.1, 0.9) + np.linspace(0, 0.05, 120)
     p[0] = 0.99  # one wrong label that looks right: the last of the ranking
     probabilities = np.stack([np.where(labels == 0, p, 1 - p), np.where(labels == 1, p, 1 - p)], 1)
-    found = confident.detection(labels, probabilities, wrong)
+    found = detection.detection(labels, probabilities, wrong)
     assert found["average_precision"] == pytest.approx(100 * (29 + 30 / 120) / 30)
     assert found["found"] == 30
-    assert confident.ranked(labels, probabilities)[:29].tolist() == list(range(1, 30))
+    assert detection.ranked(labels, probabilities)[:29].tolist() == list(range(1, 30))
     filters = found["filters"]["confident_learning"]
     assert filters == {"flagged": 29, "precision": 100.0, "recall": pytest.approx(2900 / 30)}
 
@@ -381,10 +375,10 @@ def test_equals_are_ranked_by_position_and_the_first_thousand_are_counted():
     believed = np.array([0.7, 0.3, 0.5])[np.arange(1200) % 3]
     p = np.where(labels[:, None] == [0, 1], believed[:, None], 1 - believed[:, None])
     ranks = [*range(1, 1200, 3), *range(2, 1200, 3), *range(0, 1200, 3)]
-    assert confident.ranked(labels, p).tolist() == ranks
+    assert detection.ranked(labels, p).tolist() == ranks
     p = np.full((1200, 2), 0.5)
-    assert confident.detection(labels, p, labels == 1)["found"] == 500
-    assert confident.detection(labels, p, np.arange(1200) >= 100)["found"] == 900
+    assert detection.detection(labels, p, labels == 1)["found"] == 500
+    assert detection.detection(labels, p, np.arange(1200) >= 100)["found"] == 900
 
 
 def test_every_filter_is_cleanlabs_own_of_that_name(records):
@@ -396,20 +390,20 @@ def test_every_filter_is_cleanlabs_own_of_that_name(records):
     flags = {by: find_label_issues(given, p, filter_by=by, n_jobs=1) for by in FILTERS}
     assert len({flagged.tobytes() for flagged in flags.values()}) == len(FILTERS)
     for by, flagged in flags.items():
-        assert np.array_equal(confident.suspects(given, p, by), flagged), by
+        assert np.array_equal(detection.suspects(given, p, by), flagged), by
         assert judged[by]["flagged"] == flagged.sum(), by
 
 
 def test_detection_needs_probabilities_and_matching_labels():
     labels = np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match="probs must lie"):
-        confident.ranked(labels, np.full((4, 2), np.nan))
+        detection.ranked(labels, np.full((4, 2), np.nan))
     with pytest.raises(ValueError, match="one for each of the 3 rows"):
-        confident.ranked(labels, np.full((3, 2), 0.5))
+        detection.ranked(labels, np.full((3, 2), 0.5))
     with pytest.raises(ValueError, match="class 2 has no label"):
-        confident.ranked(labels, np.full((4, 3), 1 / 3))
+        detection.ranked(labels, np.full((4, 3), 1 / 3))
     with pytest.raises(ValueError, match="filter_by='all' is unknown"):
-        confident.suspects(labels, np.full((4, 2), 0.5), "all")
+        detection.suspects(labels, np.full((4, 2), 0.5), "all")
 
 
 def test_a_loss_for_a_noise_without_parameters_is_spelled_out():

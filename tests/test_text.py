@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import data_formats, data_sources, text
+from labelnoise.data import formats, sources, text
 
 SENTENCES = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=9), min_size=1, max_size=8)
 
@@ -99,10 +99,10 @@ def test_what_is_no_text_is_refused_by_name(name, split):
 
 
 def test_mr_becomes_tokens():
-    folders = data_sources.directories()
+    folders = sources.directories()
     try:  # never downloaded by a test
-        sentences, labels = data_formats.READERS["mr"]("train", folders)
-    except data_formats.NotThere as missing:
+        sentences, labels = formats.READERS["mr"]("train", folders)
+    except formats.NotThere as missing:
         pytest.skip(f"mr: no {missing} in {', '.join(map(str, folders))}")
     train, train_labels = text.load("mr", "train")
     test, test_labels = text.load("mr", "test")

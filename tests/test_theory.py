@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import noise, theory, transition
+from labelnoise import noise, theory
 from labelnoise.losses import (
     AEL,
     AGCE,
@@ -38,6 +38,7 @@ from labelnoise.losses import (
     TaylorCE,
     build,
 )
+from labelnoise.noise import transition
 from labelnoise.theory import formulas
 
 FORMS = ("target", "vector", "elementwise")

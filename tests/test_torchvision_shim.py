@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import torchvision_shim
+from labelnoise.data import torchvision_shim
 
 pytest.importorskip("PIL", reason="torchvision needs Pillow")
 
@@ -22,7 +22,7 @@ def run(code: str) -> subprocess.CompletedProcess:
 def test_torchvision_imports_and_declares_only_what_is_missing():
     plain = run("import torchvision")
     shimmed = run(
-        "from labelnoise.torchvision_shim import DECLARED, import_torchvision\n"
+        "from labelnoise.data.torchvision_shim import DECLARED, import_torchvision\n"
         "tv = import_torchvision()\n"
         "assert tv is import_torchvision() is sys.modules['torchvision']\n"
         "import torch\n"

@@ -344,7 +344,7 @@ def test_a_record_is_told_with_the_commit_that_there_was(commit, shown):
 
 def test_nothing_is_fetched_to_explain_a_number(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
-    monkeypatch.setattr("labelnoise.data_sources.obtain", None)
+    monkeypatch.setattr("labelnoise.data.sources.obtain", None)
     code, out, error = answer(capsys, "--name", "08_failures", "--row", "CE")
     assert (code, error) == (0, "")
     assert "[not recomputed: it needs mnist (make data DATA=mnist)]" in out

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from labelnoise import data, models, noise, text, train
-from labelnoise.augment import NAMES, Augmentation
+from labelnoise import data, models, noise, train
+from labelnoise.data import text
+from labelnoise.data.augment import NAMES, Augmentation
 from labelnoise.experiments import Run, noisy
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL

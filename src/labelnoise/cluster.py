@@ -23,7 +23,7 @@ from types import ModuleType
 
 import labelnoise
 from labelnoise.configuration import Run
-from labelnoise.data_sources import directories
+from labelnoise.data.sources import directories
 from labelnoise.files import Lock
 from labelnoise.machine import commit
 from labelnoise.stages import train

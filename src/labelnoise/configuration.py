@@ -8,8 +8,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from labelnoise import data, losses, models, noise, text
+from labelnoise import data, losses, models, noise
 from labelnoise.checks import check_integer, is_number, one_of
+from labelnoise.data import text
+from labelnoise.noise.detection import FILTERS
 from labelnoise.protocols import checked_protocol
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human", "twin")
@@ -23,7 +25,6 @@ HUMAN_SETS = {  # data set -> the sets of labels that people gave it
 PROBES = ("gradient", "clipped", "changed")
 WITH_MATRIX = ("Forward", "Backward")  # losses that a transition matrix makes
 ESTIMATES = ("anchors", "confident_joint", "oracle")
-FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # of cleanlab
 METHODS = {
     "cross_validation": {"folds": 5},
     "pruned": {"folds": 5, "filter": FILTERS[0]},

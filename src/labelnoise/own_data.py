@@ -27,9 +27,10 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import StratifiedKFold
 from tqdm import tqdm
 
-from labelnoise import confident, losses
+from labelnoise import losses
 from labelnoise.checks import check_integer
 from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
+from labelnoise.noise import detection
 from labelnoise.protocols import MNIST_PROTOCOL
 
 # --------------------------------------------------------------------- a folder and a table
@@ -147,7 +148,7 @@ def suspects(
     """
     encoded("labels", labels, len(images))
     check_files(files, len(images))
-    confident.cleanlab()
+    detection.cleanlab()
     return ranking(labels, out_of_sample(images, labels, classifier, folds=folds), files=files)
 
 
@@ -213,7 +214,7 @@ def ranking(
     p = np.asarray(probabilities)
     classes, given = encoded("labels", labels, len(p))
     check_files(files, len(p))
-    flagged = confident.suspects(given, p, "prune_by_noise_rate")
+    flagged = detection.suspects(given, p, "prune_by_noise_rate")
     agreed, constant = (p.argmax(axis=1) == given).mean(), np.bincount(given).max() / len(p)
     if agreed <= constant + 2 * np.sqrt(constant * (1 - constant) / len(p)):  # two standard errors
         warnings.warn(
@@ -223,7 +224,7 @@ def ranking(
             "or another network",
             stacklevel=2,
         )
-    order = confident.ranked(given, p)
+    order = detection.ranked(given, p)
     every = np.arange(len(p))
     table = pd.DataFrame(
         {

@@ -3,8 +3,8 @@
 
 from collections.abc import Sequence
 
-from labelnoise import augment
 from labelnoise.checks import check_integer, is_number, one_of, positive
+from labelnoise.data import augment
 
 KEYS = ("optimizer", "epochs", "batch", "lr", "momentum", "weight_decay", "schedule")
 REALS = ("lr", "momentum", "weight_decay", "clip_norm", "l1")

@@ -67,16 +67,15 @@ class Records:
     def evidence(self, ledger: str, name: str):
         """What the arrays beside the record say, with the labels of its data set. ``DataError`` if
         that is not on this machine: nothing is fetched to explain a number."""
-        from labelnoise import data_formats, data_sources
-        from labelnoise.data import DataError
-        from labelnoise.figures.detection import evidence
+        from labelnoise.data import DataError, formats, sources
+        from labelnoise.figures.confident_learning import evidence
 
         if name not in self.said:
             outcome = self.outcome(ledger, name)
             dataset = outcome.run.dataset
             try:
-                images, true = data_formats.READERS[dataset]("train", data_sources.directories())
-            except (data_formats.NotThere, KeyError):
+                images, true = formats.READERS[dataset]("train", sources.directories())
+            except (formats.NotThere, KeyError):
                 raise DataError(f"it needs {dataset} (make data DATA={dataset})") from None
             found = evidence([outcome], images, true)
             if not found:

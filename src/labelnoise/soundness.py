@@ -25,9 +25,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from labelnoise import data, data_sources, history, manifest, text
+from labelnoise import data, history, manifest
 from labelnoise.configuration import Run
-from labelnoise.data_formats import READERS, NotThere
+from labelnoise.data import sources, text
+from labelnoise.data.formats import READERS, NotThere
 from labelnoise.ledger import Ledger, RecordError, read
 from labelnoise.machine import PRECISIONS
 from labelnoise.task import BY_CIFAR10N, Task, given_labels
@@ -217,7 +218,7 @@ class Labels:
         is fetched for a check."""
         if name not in self.inputs:
             try:
-                found = READERS[name]("train", data_sources.directories())
+                found = READERS[name]("train", sources.directories())
                 self.inputs[name] = text.load(name, "train") if name in text.DATASETS else found
             except (NotThere, KeyError):  # no reader: not a data set of files
                 self.inputs[name] = None

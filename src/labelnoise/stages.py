@@ -32,8 +32,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelnoise import confident, estimate, losses, noise
+from labelnoise import losses, noise
 from labelnoise.configuration import Run, loss_setting
+from labelnoise.noise import detection, estimation
 from labelnoise.seeds import generator
 from labelnoise.train import (
     State,
@@ -186,11 +187,11 @@ def corrected(stages: Stages) -> dict:
     plain = replace(run, loss=run.estimates.get("judge", loss_setting("CE")))
     if run.estimates["estimated"] == "anchors":
         state = stages.sound(plain, task)
-        T = estimate.from_anchors(stages.probabilities(state, task.images).numpy())
+        T = estimation.from_anchors(stages.probabilities(state, task.images).numpy())
         first = state.curves
     else:
         probabilities, first = stages.out_of_sample(plain, run.estimates["folds"])
-        T = estimate.from_confident_joint(task.given.cpu().numpy(), probabilities)
+        T = estimation.from_confident_joint(task.given.cpu().numpy(), probabilities)
     state = stages.train(run, task, losses.build(run.loss["name"], T=T))
     return {
         "result": {
@@ -210,7 +211,7 @@ def cross_validated(stages: Stages) -> dict:
     return {
         "result": {
             **summarise(curves, task.noise_rate, None),
-            "detection": confident.detection(given, probabilities, wrong),
+            "detection": detection.detection(given, probabilities, wrong),
         },
         "curves": curves,
         "arrays": {"probabilities": probabilities},
@@ -223,7 +224,7 @@ def pruned(stages: Stages) -> dict:
     single = replace(run, method=None)
     probabilities, first = stages.out_of_sample(single, run.method["folds"])
     given = task.given.cpu().numpy()
-    suspect = torch.from_numpy(confident.suspects(given, probabilities, run.method["filter"]))
+    suspect = torch.from_numpy(detection.suspects(given, probabilities, run.method["filter"]))
     wrong = (task.given != task.true).cpu()
     state = stages.train(single, task.only((~suspect).nonzero().flatten().to(stages.device)))
     return {

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labelnoise import data, noise, text
+from labelnoise import data, noise
 from labelnoise.configuration import Run, transition_matrix
+from labelnoise.data import text
 from labelnoise.seeds import generator
 
 BY_CIFAR10N = ("cifar10", "cifar10_features")  # what the labels of ``cifar10n`` are of

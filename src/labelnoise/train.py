@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise import models
-from labelnoise.augment import Augmentation
 from labelnoise.configuration import Run, build_loss
+from labelnoise.data.augment import Augmentation
 from labelnoise.losses import DMI
 from labelnoise.machine import (
     CODE,

@@ -9,21 +9,22 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import estimate, noise, stats
+from labelnoise import noise, stats
 from labelnoise.analysis.rules.model_the_noise import verdict
 from labelnoise.configuration import noisy, transition_matrix
 from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
+from labelnoise.noise import estimation
+from labelnoise.noise.transition import closest_rows, realised_rate
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, as_numbers, by_label, number, spread
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.theory.thirty_percent import learnt, redrawn_rate
 from labelnoise.tracing import of_numbers, traced
-from labelnoise.transition import closest_rows, realised_rate
 
 if TYPE_CHECKING:
-    from labelnoise.figures.detection import Evidence
+    from labelnoise.figures.confident_learning import Evidence
 
 NOISES = dict(zip(("drawn anew, 30 %", "symmetric, 30 %", "asymmetric, 30 %"), THIRTY, strict=True))
 TONES = ("#D55E00", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
@@ -283,14 +284,14 @@ def anchor_table(unseen: Mapping[str, "Evidence"], T: np.ndarray) -> pd.DataFram
         given, p = says.given, says.p
         p, favourite = p / p.sum(axis=1, keepdims=True, dtype=np.float64), p.argmax(axis=1)
         made = {
-            f"one sample, at the {q} % point of p_i": estimate.from_anchors(p, q)
+            f"one sample, at the {q} % point of p_i": estimation.from_anchors(p, q)
             for q in (95, 96, 97, 99, 100)
         }
         made["mean of all samples predicted as i"] = np.stack(
             [p[favourite == k].mean(axis=0) for k in range(len(T))]
         )
-        made["confident joint"] = estimate.from_confident_joint(given, p)
-        columns[loss] = {by: number(100 * estimate.error(M, T), 1) for by, M in made.items()}
+        made["confident joint"] = estimation.from_confident_joint(given, p)
+        columns[loss] = {by: number(100 * estimation.error(M, T), 1) for by, M in made.items()}
     return pd.DataFrame(columns).rename_axis("row i of T is read from")
 
 
@@ -312,7 +313,7 @@ def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
             ax.plot(100 * mean.index, mean, "-", color=tone, lw=1.5)
             ax.plot(100 * at.index, at, mark, color=tone, ms=6, label=label, mfc="none", mew=1.5)
         true = [transition_matrix(dataset, noisy(name, rate)) for rate in rates]
-        clean = [100 * estimate.error(np.eye(len(T)), T) for T in true]
+        clean = [100 * estimation.error(np.eye(len(T)), T) for T in true]
         ends = [100 * rate for rate in rates]
         ax.plot(ends, clean, color="0.5", ls="--", lw=1, label="assuming clean labels")
         ax.set(title=f"{name} noise", xlabel="noise rate (%)")
@@ -327,7 +328,7 @@ def estimation_error(outcome: Outcome) -> float:
     """How far the matrix that the run estimated lies from the true one: the mean total variation of
     the rows, in [0, 1]."""
     T = transition_matrix(outcome.run.dataset, outcome.run.noise)
-    return float(estimate.error(outcome.record["result"]["T"], T))
+    return float(estimation.error(outcome.record["result"]["T"], T))
 
 
 def first_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from labelnoise import noise, transition
+from labelnoise import noise
 from labelnoise.figures import DASHES
+from labelnoise.noise import transition
 from labelnoise.sweep import Outcome
 from labelnoise.task import given_labels
 from labelnoise.tracing import traced

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from labelnoise import noise
-from labelnoise.checks import flag, is_number, positive
+from labelnoise.checks import check_matrix, flag, is_number, positive
 from labelnoise.losses.base import Loss, log_p_target, of_target
 
 # Log-probabilities have seven digits in float32, and Backward weighs them with numbers as large as
@@ -177,4 +176,4 @@ def matrix(T: ArrayLike) -> np.ndarray:
             f"T must be a [K, K] matrix of numbers, such as noise.symmetric(K, rate), got "
             f"{type(T).__name__}"
         ) from None
-    return noise.check_matrix(T)
+    return check_matrix(T)

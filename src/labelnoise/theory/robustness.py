@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from labelnoise import noise
-from labelnoise.checks import is_number
+from labelnoise.checks import check_matrix, is_number
 from labelnoise.losses import CLL, Loss
 from labelnoise.theory.formulas import damped, sees_only_target, target_formula
 
@@ -205,7 +205,7 @@ def calibration(loss: Loss, T: np.ndarray, *, steps: int = 20, fine: int = 60) -
     class compared with the most probable class of the *clean* posterior. A class that shares the
     top counts: where noise has made the posterior nearly flat, two classes round to one value.
     """
-    K = len(noise.check_matrix(T))
+    K = len(check_matrix(T))
     q, answers = lattice(K, steps), lattice(K, fine)
     ordered = np.sort(q, axis=1)
     q = q[ordered[:, -1] > ordered[:, -2] + 1e-9]

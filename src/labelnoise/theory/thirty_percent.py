@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from labelnoise import noise
-from labelnoise.checks import is_number
+from labelnoise.checks import check_matrix, is_number
 from labelnoise.losses import CE, Backward, Forward, LabelSmoothing, Loss, Mixture
 from labelnoise.seeds import generator
 from labelnoise.theory.gradients import by_autograd, by_finite_differences, through_softmax
@@ -292,7 +292,7 @@ class Redrawn(Loss):
 
     def __init__(self, T: ArrayLike):
         super().__init__()
-        self.T = noise.check_matrix(T).tolist()
+        self.T = check_matrix(T).tolist()
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         costs = [CE().per_sample(logits, torch.full_like(targets, j)) for j in range(len(self.T))]

@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelnoise.data_download import TIMEOUT, DataError, download, extract, run_client, say
+from labelnoise.data.download import TIMEOUT, DataError, download, extract, run_client, say
 from labelnoise.files import ROOT, take
 
 DAY = 86400
@@ -181,7 +181,7 @@ def from_torchvision(dataset: str) -> Source:
     """The download of a dataset class of torchvision, which checks the archives by MD5."""
 
     def fetch(folder: Path) -> None:
-        from labelnoise.torchvision_shim import import_torchvision
+        from labelnoise.data.torchvision_shim import import_torchvision
 
         datasets = import_torchvision().datasets
         # torchvision sets no timeout, prints its failures, and draws bars into log files.

@@ -16,13 +16,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labelnoise import confident, stats
-from labelnoise.configuration import FILTERS, Run, loss_label
+from labelnoise import stats
+from labelnoise.configuration import Run, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
 from labelnoise.figures.noise import WRONG
 from labelnoise.files import COMMITTED, REPRODUCED
 from labelnoise.ledger import Ledger
+from labelnoise.noise import detection
+from labelnoise.noise.detection import FILTERS
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.task import given_labels
@@ -63,7 +65,7 @@ class Evidence:
     @cached_property
     def order(self) -> np.ndarray:
         """All samples, the most suspect first."""
-        return confident.ranked(self.given, self.p)
+        return detection.ranked(self.given, self.p)
 
     def first(self, n: int, *, flipped: bool | None = None) -> np.ndarray:
         """The ``n`` most suspect samples, or with ``flipped`` those whose label was flipped by the
@@ -112,7 +114,7 @@ def detector_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataF
     columns = {
         "average_precision": ("average precision (%)", "95 % interval (%)", 2, 100),
         "found": (
-            f"wrong in the first {confident.FIRST}", "95 % interval (labels)", 1, confident.FIRST
+            f"wrong in the first {detection.FIRST}", "95 % interval (labels)", 1, detection.FIRST
         ),
     }  # fmt: skip
     rows = {}
@@ -126,7 +128,7 @@ def detector_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataF
     chance = [stats.mean(rates)] if rates else []
     rows["random order"] = {
         "average precision (%)": spread(chance),
-        columns["found"][0]: spread([c / 100 * confident.FIRST for c in chance], 1),
+        columns["found"][0]: spread([c / 100 * detection.FIRST for c in chance], 1),
     }
     table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
     return table.fillna("").rename_axis("loss")
@@ -160,10 +162,10 @@ def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataF
             rows[name, by] = {"flagged": MISSING, **dict.fromkeys(titles, MISSING)}
             if (says := found.get(name)) is None:
                 continue
-            flagged = np.flatnonzero(confident.suspects(says.given, says.p, by))
+            flagged = np.flatnonzero(detection.suspects(says.given, says.p, by))
             rows[name, by]["flagged"] = str(len(flagged))
             shares = [
-                confident.share(says.wrong[chosen].sum(), among)
+                detection.share(says.wrong[chosen].sum(), among)
                 for chosen in (flagged, says.first(len(flagged)))
                 for among in (len(flagged), says.wrong.sum())
             ]
@@ -201,17 +203,17 @@ def failure_table(
 def suggestion_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataFrame:
     """Is the network's favourite class the true one? In percent of the wrong labels among the first
     1000 suggestions, of those that cleanlab's default filter flags, and of all there are."""
-    titles = (f"first {confident.FIRST}", f"flagged by {FILTERS[0]}", "all")
+    titles = (f"first {detection.FIRST}", f"flagged by {FILTERS[0]}", "all")
     rows = {}
     for name in by_loss(runs, []):
         rows[name] = dict.fromkeys(titles, MISSING)
         if (says := found.get(name)) is not None:
-            first = np.isin(np.arange(len(says.given)), says.first(confident.FIRST))
-            flagged = confident.suspects(says.given, says.p, FILTERS[0])
+            first = np.isin(np.arange(len(says.given)), says.first(detection.FIRST))
+            flagged = detection.suspects(says.given, says.p, FILTERS[0])
             right = says.suggestion == says.true
             for title, group in zip(titles, (first, flagged, first | True), strict=True):
                 of = group & says.wrong
-                rows[name][title] = number(confident.share((right & of).sum(), of.sum()), 1)
+                rows[name][title] = number(detection.share((right & of).sum(), of.sum()), 1)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
 
@@ -228,7 +230,7 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
         result = found[run.key].record["result"] if run.key in found else None
         whole = found.get(replace(run, method=None).key)
         pruned = result["pruned"] if result else {}
-        precision = call(confident.share, pruned["wrong"], pruned["removed"]) if pruned else None
+        precision = call(detection.share, pruned["wrong"], pruned["removed"]) if pruned else None
         all_labels, second = whole and whole.last, result and result["last"]
         rows[noise, run.seed] = {
             "labels removed": number(pruned.get("removed"), 0),
@@ -247,9 +249,9 @@ def judged(given: np.ndarray, wrong: np.ndarray, named: Mapping[str, np.ndarray]
     default filter."""
     rows = {}
     for name, p in named.items():
-        made = confident.detection(given, p, wrong)
+        made = detection.detection(given, p, wrong)
         flagged = made["filters"][FILTERS[0]]
-        repeated = confident.share((p.argmax(axis=1) == given)[wrong].sum(), wrong.sum())
+        repeated = detection.share((p.argmax(axis=1) == given)[wrong].sum(), wrong.sum())
         rows[name] = {
             "wrong labels repeated (%)": number(repeated, 0),
             "average precision (%)": number(made["average_precision"], 0),
@@ -279,12 +281,12 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
         left.axhline(100 * says.wrong.mean(), color="0.4", ls=":", lw=1.5)
         right.plot(recall, precision, lw=2, **line)
         for by, marker in MARKERS.items():
-            flagged = confident.suspects(says.given, says.p, by)
+            flagged = detection.suspects(says.given, says.p, by)
             point = [100 * says.wrong[flagged].mean() if flagged.any() else 0.0,
                      100 * flagged[says.wrong].mean()]  # fmt: skip
             right.plot(point[1], point[0], marker, color=line["color"], mec="black", ms=8, zorder=3)
             lowest = np.minimum(lowest, point)
-    left.axvline(confident.FIRST, color="0.4", lw=1, ls="--")
+    left.axvline(detection.FIRST, color="0.4", lw=1, ls="--")
     left.text(12, 100 * says.wrong.mean() + 1.4, "random order", fontsize="small")
     left.set(xscale="log", xlabel="suggestions looked at, n", title="The first n suggestions",
              ylabel="of these wrong (%)", xlim=(10, None))  # fmt: skip

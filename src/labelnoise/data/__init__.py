@@ -22,16 +22,14 @@ for where it is looked for. The command line fetches and verifies:
     python -m labelnoise.data mnist,fashion_mnist
 """  # noqa: E501 (the table)
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelnoise import data_sources
-from labelnoise.data_download import DataError
-from labelnoise.data_formats import READERS, Images, Labels, NotThere
+from labelnoise.data import sources
+from labelnoise.data.download import DataError
+from labelnoise.data.formats import READERS, Images, Labels, NotThere
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,10 @@ def load(name: str, split: str = "train") -> tuple[Images, Labels] | Any:
     if name not in READERS:
         raise DataError(f"{name} has no reader yet; those that can be read: {', '.join(READERS)}")
     try:
-        return READERS[name](split, data_sources.directories())
+        return READERS[name](split, sources.directories())
     except NotThere as missing:
-        data_sources.obtain(name, missing=str(missing), verify=lambda folder: _verify(name, folder))
-    return READERS[name](split, data_sources.directories())
+        sources.obtain(name, missing=str(missing), verify=lambda folder: _verify(name, folder))
+    return READERS[name](split, sources.directories())
 
 
 def fetch(names: Sequence[str]) -> None:
@@ -160,30 +158,3 @@ def _verify(name: str, folder: Path) -> None:
 
 def _count(loaded: Any) -> int:
     return len(loaded["clean_label"] if isinstance(loaded, dict) else loaded[1])
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m labelnoise.data NAMES`: 0 when all are there, 1 when not, 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m labelnoise.data",
-        description="Fetch data sets where they are missing, and verify them.",
-        epilog=f"Data sets: {', '.join(READERS)}. Directories: LABELNOISE_DATA (default: data).",
-    )
-    parser.add_argument("names", help="data sets, separated by commas; 'all' for every one")
-    asked = parser.parse_args(arguments).names
-    names = list(READERS) if asked == "all" else [name.strip() for name in asked.split(",")]
-    try:
-        for name in names:
-            check_name(name)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        fetch(names)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise.data_download import DataError
+from labelnoise.data.download import DataError
 
 Images = np.ndarray
 """uint8 `[N, C, H, W]`, 0..255."""

@@ -1,6 +1,6 @@
 """Transition matrices from the probabilities that a network predicts, when nobody knows them.
 
-``T[i, j] = P(noisy label = j | true label = i)``, ``[K, K]``, as in ``noise.py``. The network has
+``T[i, j] = P(noisy label = j | true label = i)``, ``[K, K]``. The network has
 been trained on the noisy labels, so what it predicts, ``probs`` ``[N, K]``, is the noisy posterior;
 for ``from_confident_joint`` out of sample (cross-validated), since a network that has memorised a
 label finds no fault with it.
@@ -9,7 +9,7 @@ label finds no fault with it.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from labelnoise import noise
+from labelnoise.checks import check_matrix
 
 # float16 rounds each probability by at most 2^-12 of its size; a sum over K of them is off by no
 # more than that plus K times the smallest step there, 3e-8.
@@ -86,7 +86,7 @@ def error(T_hat: ArrayLike, T: ArrayLike) -> float:
     for no noise is an error of r. (The sum of absolute values, as some papers print it, is 2 K
     times this, and relative to sum |T| = K, 2 times.)
     """
-    T_hat, T = noise.check_matrix(T_hat), noise.check_matrix(T)
+    T_hat, T = check_matrix(T_hat), check_matrix(T)
     if T_hat.shape != T.shape:
         raise ValueError(f"T_hat is for {len(T_hat)} classes but T for {len(T)}")
     return float(np.abs(T_hat - T).sum(axis=1).mean() / 2)

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import numpy as np
 
-from labelnoise import estimate
-from labelnoise.configuration import FILTERS
+from labelnoise.noise import estimation
 
+FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")  # cleanlab's
 FIRST = 1000  # suggestions that a patient user looks at
 
 
@@ -21,7 +21,7 @@ def suspects(labels: np.ndarray, probabilities: np.ndarray, filter_by: str) -> n
     Raises ``ValueError`` for probabilities or labels that are none (see ``estimate.check``) and for
     an unknown filter.
     """
-    labels, probabilities = estimate.check(labels, probabilities)
+    labels, probabilities = estimation.check(labels, probabilities)
     if filter_by not in FILTERS:
         raise ValueError(f"filter_by={filter_by!r} is unknown; known: {', '.join(FILTERS)}")
     return cleanlab().filter.find_label_issues(labels, probabilities, filter_by=filter_by, n_jobs=1)
@@ -30,7 +30,7 @@ def suspects(labels: np.ndarray, probabilities: np.ndarray, filter_by: str) -> n
 def ranked(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """All samples, the most suspect first: by rising p_y, the probability of the given label;
     ties by their position. int ``[N]``."""
-    labels, probabilities = estimate.check(labels, probabilities)
+    labels, probabilities = estimation.check(labels, probabilities)
     return np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")
 
 

@@ -1,6 +1,6 @@
 """What a transition matrix promises, and whether the flips keep it.
 
-``T[i, j] = P(noisy label = j | true label = i)``, ``[K, K]``, as in ``noise.py``.
+``T[i, j] = P(noisy label = j | true label = i)``, ``[K, K]``, as in ``matrices.py``.
 """
 
 import math
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from labelnoise import noise
+from labelnoise.checks import check_matrix
+from labelnoise.noise.corruption import realised
 
 
 def realised_rate(T: np.ndarray, counts: ArrayLike | None = None) -> float:
     """The share of labels that T changes: 1 - sum_i n_i T[i, i] / n, for ``counts`` n_i ``[K]`` of
     the classes (default: all equal)."""
-    T = noise.check_matrix(T)
+    T = check_matrix(T)
     n = np.ones(len(T)) if counts is None else np.asarray(counts, dtype=float)
     if n.shape != (len(T),) or (n < 0).any() or n.sum() <= 0:
         raise ValueError(
@@ -28,7 +29,7 @@ def confusion_ratio(T: np.ndarray) -> np.ndarray:
     """Per true class the most frequent wrong label relative to the right one, ``[K]``:
     max_{j != i} T[i, j] / T[i, i]. Below 1 the true class still leads (Zhou et al., ICML 2021,
     call it clean-label dominance); 1 is the limit."""
-    T = noise.check_matrix(T)
+    T = check_matrix(T)
     off = np.where(np.eye(len(T), dtype=bool), -np.inf, T).max(axis=1)
     return np.divide(off, np.diag(T), out=np.full(len(T), np.inf), where=np.diag(T) > 0)
 
@@ -37,7 +38,7 @@ def closest_rows(T: np.ndarray) -> tuple[int, int, float]:
     """The two classes whose labels look most alike, and how far apart their rows are, in [0, 1]:
     the total variation sum_k |T[i, k] - T[j, k]| / 2. At 0 the two rows are equal and T is
     singular: no label tells the one class from the other, whatever corrects for T."""
-    T = noise.check_matrix(T)
+    T = check_matrix(T)
     apart = np.abs(T[:, None] - T[None]).sum(axis=2) / 2
     np.fill_diagonal(apart, np.inf)
     i, j = np.unravel_index(apart.argmin(), apart.shape)
@@ -77,7 +78,7 @@ def chi_square(true: np.ndarray, noisy: np.ndarray, T: np.ndarray) -> tuple[floa
 
 def _counts(true: np.ndarray, noisy: np.ndarray, T: np.ndarray):
     """Counts ``[K, K]``, class sizes ``[K, 1]``, and the checked T."""
-    T = noise.check_matrix(T)
-    share = noise.realised(true, noisy, len(T))  # checks the labels
+    T = check_matrix(T)
+    share = realised(true, noisy, len(T))  # checks the labels
     n = np.bincount(true, minlength=len(T))[:, None].astype(float)
     return np.rint(np.nan_to_num(share) * n), n, T
