@@ -23,7 +23,7 @@ import torch
 
 import readme
 from labelnoise.data.torchvision_shim import import_torchvision
-from labelnoise.machine import commit, device_name, precision
+from labelnoise.training.machine import commit, device_name, precision
 from labelnoise.workers import KEEP_MEMORY
 
 HERE = Path(__file__).parent

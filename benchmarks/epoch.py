@@ -1,6 +1,6 @@
 """Where an epoch's time goes, in one process with one thread, as in a worker of a sweep.
 
-Three sides: the training part of an epoch as `labelnoise.train` runs it, then test and checkpoint;
+Three sides: the training part of an epoch as `training.loop` runs it, then test and checkpoint;
 as many optimiser steps on one batch that lies in memory, standardised; and the epoch once more with
 a stopwatch on each of its parts. Whatever feeds the network, measures it and loops is the first
 over the second. The headline's run (CE), with all of its curves.
@@ -17,10 +17,10 @@ from unittest import mock
 import torch
 from torch import nn
 
-from labelnoise.configuration import Run
-from labelnoise.machine import autocast, exact_arithmetic
-from labelnoise.task import Task
-from labelnoise.train import State, evaluate, train_epoch
+from labelnoise.config import Run
+from labelnoise.training.loop import State, evaluate, train_epoch
+from labelnoise.training.machine import autocast, exact_arithmetic
+from labelnoise.training.task import Task
 from side_by_side import CNN, MLP, in_rounds, main, say, seconds
 
 CPU = torch.device("cpu")

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import torch
 
-from labelnoise import data, protocols
-from labelnoise.configuration import Run
-from labelnoise.machine import device_name, exact_arithmetic, precision
-from labelnoise.task import Task
-from labelnoise.train import State, evaluate, train_epoch
+from labelnoise import data
+from labelnoise.config import Run, protocols
+from labelnoise.training.loop import State, evaluate, train_epoch
+from labelnoise.training.machine import device_name, exact_arithmetic, precision
+from labelnoise.training.task import Task
 from side_by_side import CNN, main, say, seconds
 
 CIFAR = replace(CNN, dataset="cifar10", model="cnn8", protocol=protocols.CIFAR10_PROTOCOL)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labelnoise import experiments, tables
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.files import COMMITTED
 from labelnoise.ledger import Ledger
 from labelnoise.losses import LOSSES

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from labelnoise import experiments
 from labelnoise.losses import LOSSES, Loss, TargetLoss, build
-from labelnoise.machine import device_name
+from labelnoise.training.machine import device_name
 
 SHAPES = ((1024, 10), (128, 1000))  # [B, K]
 WARM_UP = 10  # rounds that do not count

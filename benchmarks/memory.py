@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import train_missing
 from side_by_side import CNN, epochs, main, say

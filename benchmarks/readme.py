@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labelnoise.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
+from labelnoise.config.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
 
 RUNS_OF_A_GRID = 17 * 9 * 3  # losses, noise settings, seeds
 NETWORKS = {"cnn4": "CNN", "mlp": "MLP"}

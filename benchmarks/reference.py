@@ -2,7 +2,7 @@
 
 One plain script: torchvision's data set, ToTensor and Normalize, a DataLoader with one worker
 process, float32, as many threads as torch takes by itself. Network, labels and settings are those
-of `labelnoise.protocols.MNIST_PROTOCOL`. A line of JSON an epoch says how it went.
+of `labelnoise.config.protocols.MNIST_PROTOCOL`. A line of JSON an epoch says how it went.
 
     python benchmarks/reference.py FOLDER_OF_TORCHVISION [--model cnn4] [--epochs 50]
 """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from labelnoise import experiments
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 
 CNN = experiments.headline(seeds=[0])[0]  # CE, with the probe and the curves of every such run
 MLP = replace(CNN, model="mlp")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from labelnoise import data
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import train_missing
 from side_by_side import CNN, MLP, epochs, in_rounds, main, say, seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from labelnoise import ledger, manifest
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
-from labelnoise.train import summarise
+from labelnoise.training.loop import summarise
 
 
 def run(seed: int = 0, loss: str = "CE", epochs: int = 2) -> Run:

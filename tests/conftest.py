@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="module")
 def workers_start_quickly():
     """What the workers of a sweep import is imported once, by the server that forks them."""
-    preload = ["labelnoise.stages", "sklearn.datasets", "torch._dynamo"]
+    preload = ["labelnoise.training.methods", "sklearn.datasets", "torch._dynamo"]
     multiprocessing.set_forkserver_preload(preload)
     forkserver.ensure_running()
 

@@ -10,7 +10,7 @@ from labelnoise import audit, evidence, judgement, manifest, soundness
 from labelnoise.files import COMMITTED
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict
 from labelnoise.ledger import Ledger
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from labelnoise import data
-from labelnoise.configuration import noisy
-from labelnoise.task import Task
-from labelnoise.train import State, train_epoch
+from labelnoise.config import noisy
+from labelnoise.training.loop import State, train_epoch
+from labelnoise.training.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 FILES = ("side_by_side", "epoch", "sweeps", "memory", "ledger", "gpu", "readme", "engine")

@@ -13,7 +13,7 @@ from labelnoise import classifier, data, losses, noise
 from labelnoise.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.losses import CLL
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
 QUICK = NetworkClassifier("CE", protocol=PROTOCOL, device="cpu")

@@ -21,9 +21,9 @@ import pytest
 from labelnoise import cluster, files, sweep
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
-from labelnoise.machine import commit
 from labelnoise.sweep import SweepError, train_missing
-from labelnoise.train import train
+from labelnoise.training.machine import commit
+from labelnoise.training.methods import train
 from labelnoise.workers import available_cores
 
 psutil = pytest.importorskip("psutil", reason="needs psutil, of the extra `notebooks`")

@@ -6,7 +6,7 @@ import pytest
 
 from labelnoise import data, evidence, experiments, manifest
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy, queue
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 

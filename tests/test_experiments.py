@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import configuration, data, experiments, losses, noise, own_data
+from labelnoise import data, experiments, losses, noise, own_data
 from labelnoise.classifier import NetworkClassifier
+from labelnoise.config import build_loss, config_key, loss_setting, transition_matrix
+from labelnoise.config.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.experiments import (
     GRIDS,
     MNIST_PROTOCOL,
@@ -27,7 +29,6 @@ from labelnoise.experiments import (
 )
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.experiments.model_the_noise import THIRTY
-from labelnoise.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 
 # The headline, as DESIGN 7 and the ALFs protocol have it. Committed records lie under its keys.
 HEADLINE = {
@@ -103,7 +104,7 @@ def test_the_key_is_the_hash_of_the_canonical_config(grid):
         canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
         assert r.key == hashlib.sha256(canonical.encode()).hexdigest()[:16]
         reordered = dict(reversed(config.items()))
-        assert configuration.config_key(reordered) == r.key
+        assert config_key(reordered) == r.key
 
 
 def test_a_config_makes_its_run_again():
@@ -441,7 +442,7 @@ def test_forward_correction_knows_the_matrices_of_the_binary_tasks(pattern, rate
     made = run(**asked, loss=loss)
     assert made.label == "Forward(true T)"
     p, labels = torch.tensor([[0.3, 0.7]] * 2), torch.tensor([0, 1])
-    costs = configuration.build_loss(made.dataset, made.loss).per_sample(p.log(), labels)
+    costs = build_loss(made.dataset, made.loss).per_sample(p.log(), labels)
     given = p[0] @ torch.tensor(noise.dmi(pattern, rate), dtype=torch.float32)
     torch.testing.assert_close(costs.exp().reciprocal(), given)
 
@@ -455,12 +456,12 @@ def test_every_noise_setting_finds_its_matrix():
         "dmi": noise.dmi("independent", 0.3),
     }
     for kind, T in cases.items():
-        got = configuration.transition_matrix("cifar10", noisy(kind, 0.3))
+        got = transition_matrix("cifar10", noisy(kind, 0.3))
         assert (got == T).all(), kind
-    keeping = configuration.transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
+    keeping = transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
     assert (keeping == noise.symmetric(10, 0.3, keep_true=True)).all()
-    assert configuration.transition_matrix("cifar10", noisy("instance", 0.3)) is None
-    assert configuration.transition_matrix("cifar10", noisy("human")) is None
+    assert transition_matrix("cifar10", noisy("instance", 0.3)) is None
+    assert transition_matrix("cifar10", noisy("human")) is None
 
 
 # ----------------------------------------------------------------------------- grids and profiles
@@ -534,7 +535,7 @@ def test_every_published_loss_of_a_grid_has_its_published_parameters():
 
 def value(of: Run) -> torch.Tensor:
     logits = torch.linspace(-3, 3, 100, dtype=torch.float64).view(10, 10).T
-    loss = configuration.build_loss(of.dataset, of.loss)
+    loss = build_loss(of.dataset, of.loss)
     return loss.per_sample(logits, torch.arange(10))
 
 
@@ -577,7 +578,7 @@ def test_where_the_assumed_rate_is_the_true_one_the_mixture_is_forward_correctio
     right = [r for r in runs if r.loss["parameters"]["rate"] == r.noise["rate"]]
     assert len(right) ** 2 == len(runs)
     for r in right:
-        forward = replace(r, loss=configuration.loss_setting("Forward", T=r.noise))
+        forward = replace(r, loss=loss_setting("Forward", T=r.noise))
         torch.testing.assert_close(value(r), value(forward))
 
 

@@ -23,7 +23,7 @@ import torch
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, train_missing
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 pytestmark = [
     pytest.mark.usefixtures("workers_start_quickly"),

@@ -9,7 +9,7 @@ import pytest
 mpl.use("agg")
 
 from labelnoise import experiments, losses, noise, stats
-from labelnoise.configuration import transition_matrix
+from labelnoise.config import transition_matrix
 from labelnoise.figures import answers
 from labelnoise.noise import estimation
 from labelnoise.sweep import Outcome

@@ -8,14 +8,15 @@ import pytest
 
 mpl.use("agg")
 
-from labelnoise import data, experiments, stages
-from labelnoise.configuration import Run, method, noisy
+from labelnoise import data, experiments
+from labelnoise.config import Run, method, noisy
 from labelnoise.figures import colour, confident_learning
 from labelnoise.ledger import Ledger
 from labelnoise.noise import detection
 from labelnoise.noise.detection import FILTERS
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING
+from labelnoise.training import methods
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -56,7 +57,7 @@ def test_evidence_is_what_the_record_was_judged_by(tmp_path, monkeypatch):
             for loss in (CE, GCE)]  # fmt: skip
     ledger = Ledger(tmp_path)
     for run in runs:
-        ledger.write(stages.train(run, device="cpu"))
+        ledger.write(methods.train(run, device="cpu"))
     outcomes = [Outcome(run, ledger.find(run), "committed") for run in runs]
     ledger.path(runs[1]).with_suffix(".npz").unlink()
     found = confident_learning.evidence(outcomes, *data.load("digits"))

@@ -12,7 +12,7 @@ from labelnoise.figures import noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
 from labelnoise.noise import transition
 from labelnoise.sweep import Outcome
-from labelnoise.task import given_labels
+from labelnoise.training.task import given_labels
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 

@@ -331,8 +331,8 @@ def test_ruff_is_content(command):
 
 LAYERS = [
     "seeds", "checks", "files", "tracing", "noise", "losses",
-    "theory",     "data", "models", "protocols", "configuration",
-    "experiments", "machine", "task", "train", "classifier", "own_data", "stages",
+    "theory",     "data", "models", "config",
+    "experiments", "training", "classifier", "own_data",
     "ledger", "manifest", "progress", "workers", "cluster", "sweep", "stats", "analysis",
     "evidence", "tables", "figures", "claims", "recompute", "trace", "report", "reproduce",
     "history", "soundness", "judgement", "audit",
@@ -413,13 +413,13 @@ def test_no_file_reaches_into_anothers_private_names():
 @pytest.mark.parametrize(
     "line",
     [
-        "from labelnoise.train import train",
-        "from labelnoise import noise, train",
-        "import labelnoise.train",
-        "import labelnoise.train as t",
-        "from . import train",
-        "from .train import train",
-        "def f():\n    from .train import train",
+        "from labelnoise.training.loop import State",
+        "from labelnoise import noise, training",
+        "import labelnoise.training.loop",
+        "import labelnoise.training.loop as t",
+        "from . import training",
+        "from .training.loop import State",
+        "def f():\n    from .training import loop",
     ],
 )
 def test_the_check_of_layers_can_fail(line):
@@ -428,7 +428,7 @@ def test_the_check_of_layers_can_fail(line):
 
 
 def test_the_check_of_layers_knows_the_parent_package():
-    assert reaches_up("from ..train import train", ROOT / "src/labelnoise/losses/base.py")
+    assert reaches_up("from ..training.loop import State", ROOT / "src/labelnoise/losses/base.py")
     assert not reaches_up("from .base import Loss", ROOT / "src/labelnoise/losses/symmetric.py")
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 import audit_cases
 from labelnoise import judgement
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, judge
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 
 @pytest.fixture(scope="module")

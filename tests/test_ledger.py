@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from labelnoise import ledger
-from labelnoise.configuration import config_key
+from labelnoise.config import config_key
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger, RecordError
 

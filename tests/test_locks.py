@@ -18,7 +18,7 @@ from labelnoise import files, sweep
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import SweepError, missing, train_missing
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 pytestmark = [
     pytest.mark.usefixtures("workers_start_quickly"),

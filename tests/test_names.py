@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from labelnoise import configuration
-from labelnoise.configuration import Run, loss_setting, noisy
+from labelnoise import config
+from labelnoise.config import Run, loss_setting, noisy
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.files import COMMITTED
-from labelnoise.protocols import MNIST_PROTOCOL
 
 CE = {"name": "CE", "parameters": {}}
 
@@ -21,9 +21,9 @@ def test_every_committed_config_makes_the_run_that_it_came_from():
     paths = [*COMMITTED.glob("*/*.json"), *COMMITTED.glob("float32/*/*.json")]
     assert len(paths) >= 700
     for path in paths:
-        config = json.loads(path.read_text())["config"]
-        run = Run(**config)
-        assert json.dumps(run.config) == json.dumps(config), path
+        asked = json.loads(path.read_text())["config"]
+        run = Run(**asked)
+        assert json.dumps(run.config) == json.dumps(asked), path
         assert run.key == path.stem
 
 
@@ -104,5 +104,5 @@ def test_a_twin_must_say_of_what():
 
 def test_every_kind_of_noise_is_named():
     extra = {"twin": {"of": "annotator"}}
-    kinds = [noisy(kind, 0.1, **extra.get(kind, {}))["kind"] for kind in configuration.NOISE_KINDS]
-    assert tuple(kinds) == configuration.NOISE_KINDS
+    kinds = [noisy(kind, 0.1, **extra.get(kind, {}))["kind"] for kind in config.NOISE_KINDS]
+    assert tuple(kinds) == config.NOISE_KINDS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from labelnoise import data, experiments, report
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments import profile_runs
 from labelnoise.figures.confident_learning import evidence
 from labelnoise.files import ROOT

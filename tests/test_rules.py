@@ -207,7 +207,7 @@ def test_noisy_validation_chooses_the_place_and_ties_go_to_the_smaller_step():
 
 
 def test_published_protocols_are_two_of_the_places():
-    from labelnoise.protocols import MNIST_PROTOCOL
+    from labelnoise.config.protocols import MNIST_PROTOCOL
 
     ce, cll = SHAPES[:2]
     assert mnist_symmetric.protocol_at(ce, OF_CE) == MNIST_PROTOCOL

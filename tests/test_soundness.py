@@ -15,7 +15,7 @@ from labelnoise import soundness
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.files import COMMITTED
 from labelnoise.ledger import Ledger
-from labelnoise.train import train
+from labelnoise.training.methods import train
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import noise, stages, train
-from labelnoise.configuration import Run, loss_setting, method, noisy, published, transition_matrix
+from labelnoise import noise
+from labelnoise.config import Run, loss_setting, method, noisy, published, transition_matrix
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.ledger import Ledger, RecordError
 from labelnoise.noise import detection, estimation
 from labelnoise.noise.detection import FILTERS
 from labelnoise.sweep import train_missing
-from labelnoise.task import Task
+from labelnoise.training import loop, methods
+from labelnoise.training.task import Task
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
 
@@ -46,7 +47,7 @@ TRAININGS = {"anchors": 2, "confident joint": 4, "cross-validation": 3, "pruned"
 
 @pytest.fixture(scope="module")
 def records() -> dict[str, dict]:
-    return {name: stages.train(of, device="cpu") for name, of in VARIANTS.items()}
+    return {name: methods.train(of, device="cpu") for name, of in VARIANTS.items()}
 
 
 # ------------------------------------------------------------------------------ what is asked
@@ -69,7 +70,7 @@ def test_a_config_makes_the_same_run_again():
 def test_every_epoch_of_every_training_is_counted(name):
     assert VARIANTS[name].trainings == TRAININGS[name]
     counted = []
-    stages.train(VARIANTS[name], device="cpu", on_epoch=counted.append)
+    methods.train(VARIANTS[name], device="cpu", on_epoch=counted.append)
     assert counted == list(range(1, 4 * TRAININGS[name] + 1))
     assert VARIANTS[name].epochs == len(counted)
 
@@ -126,18 +127,18 @@ def test_mistakes_are_refused_before_any_training(changes, message):
 
 def test_a_fold_is_predicted_by_a_network_that_never_saw_it(monkeypatch, records):
     seen, predicted = [], []
-    original = stages.Stages.probabilities
+    original = methods.Stages.probabilities
 
     def watch(self, state, images):
         predicted.append(images)
         return original(self, state, images)
 
-    monkeypatch.setattr(stages.Stages, "probabilities", watch)
-    fit = stages.fit
+    monkeypatch.setattr(methods.Stages, "probabilities", watch)
+    fit = methods.fit
     monkeypatch.setattr(
-        stages, "fit", lambda r, task, *a: seen.append(task.images) or fit(r, task, *a)
+        methods, "fit", lambda r, task, *a: seen.append(task.images) or fit(r, task, *a)
     )
-    made = stages.train(VARIANTS["cross-validation"], device="cpu")
+    made = methods.train(VARIANTS["cross-validation"], device="cpu")
     everything = Task.of(run(), torch.device("cpu")).images
     for trained, held_out in zip(seen, predicted, strict=True):
         both = torch.cat([trained, held_out]).flatten(1).tolist()
@@ -154,9 +155,9 @@ def folds_of(seed: int, monkeypatch) -> list[list[int]]:
         held_out.append(numbers.tolist())
         return torch.zeros(len(numbers), 10)
 
-    monkeypatch.setattr(stages.Stages, "probabilities", watch)
-    monkeypatch.setattr(stages.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
-    stages.Stages(of, task, CPU, 1, None, lambda epoch: None).out_of_sample(of, 3)
+    monkeypatch.setattr(methods.Stages, "probabilities", watch)
+    monkeypatch.setattr(methods.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
+    methods.Stages(of, task, CPU, 1, None, lambda epoch: None).out_of_sample(of, 3)
     return held_out
 
 
@@ -169,17 +170,17 @@ def test_folds_are_of_one_size_shuffled_and_drawn_anew_for_each_seed(monkeypatch
 
 
 def test_curves_are_the_means_over_the_folds(monkeypatch):
-    states, sound = [], stages.Stages.sound
+    states, sound = [], methods.Stages.sound
 
     def watch(*asked):
         states.append(sound(*asked))
         return states[-1]
 
-    monkeypatch.setattr(stages.Stages, "sound", watch)
-    made = stages.train(VARIANTS["cross-validation"], device="cpu")
+    monkeypatch.setattr(methods.Stages, "sound", watch)
+    made = methods.train(VARIANTS["cross-validation"], device="cpu")
     for name, curve in made["curves"].items():
         assert curve == pytest.approx(np.mean([s.curves[name] for s in states], axis=0))
-    assert stages.mean([[1.0, None], [3.0, 2.0]]) == [2.0, None]
+    assert methods.mean([[1.0, None], [3.0, 2.0]]) == [2.0, None]
 
 
 def test_out_of_sample_probabilities_stand_where_their_samples_stand(records):
@@ -195,7 +196,7 @@ def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
     result = records["anchors"]["result"]
     T = np.array(result["T"])
     of = replace(VARIANTS["anchors"], loss=published("mnist", "CE"))
-    first = train.train(of, device="cpu")
+    first = loop.train_once(of, device="cpu")
     assert first["curves"] == records["anchors"]["curves"]["first"]
     assert first["result"] == result["first"]
     assert T.sum(axis=1) == pytest.approx(np.ones(10))
@@ -206,10 +207,10 @@ def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
 def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_them(records):
     """By hand: anchors in sample, the confident joint out of sample."""
     task = Task.of(run(), CPU)
-    with train.session("cpu", 1):
-        state = train.State(run(), task, CPU)
-        train.fit(run(), task, state, "")
-        p = train.logits(task, state.model, task.images).float().softmax(dim=1).numpy()
+    with loop.session("cpu", 1):
+        state = loop.State(run(), task, CPU)
+        loop.fit(run(), task, state, "")
+        p = loop.logits(task, state.model, task.images).float().softmax(dim=1).numpy()
     assert records["anchors"]["result"]["T"] == estimation.from_anchors(p).tolist()
     p = records["cross-validation"]["arrays"]["probabilities"]
     T = estimation.from_confident_joint(task.given.numpy(), p)
@@ -219,7 +220,7 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
 def test_an_oracle_counts_the_true_labels_and_trains_once():
     loss = {"name": "Forward", "parameters": {"T": {"estimated": "oracle"}}}
     asked = run(loss=loss)
-    made, task = stages.train(asked, device="cpu"), Task.of(asked, torch.device("cpu"))
+    made, task = methods.train(asked, device="cpu"), Task.of(asked, torch.device("cpu"))
     T = noise.realised(task.true.numpy(), task.given.numpy(), 10)
     assert (np.array(made["result"]["T"]) == T).all()
     assert "first" not in made["result"]
@@ -234,8 +235,8 @@ def test_naming_the_judge_that_is_the_default_does_not_make_another_run():
 
 def test_the_matrix_is_counted_by_networks_of_the_judge():
     judge = loss_setting("GCE", q=0.5)
-    p = stages.train(run(judge, method=method("cross_validation", folds=3)), device="cpu")
-    result = stages.train(run(joint_of(judge)), device="cpu")["result"]
+    p = methods.train(run(judge, method=method("cross_validation", folds=3)), device="cpu")
+    result = methods.train(run(joint_of(judge)), device="cpu")["result"]
     given = Task.of(run(), CPU).given.numpy()
     T = estimation.from_confident_joint(given, p["arrays"]["probabilities"])
     assert result["T"] == T.tolist()
@@ -249,10 +250,10 @@ def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_
     task = Task.of(run(), CPU)
     given, wrong = task.given.numpy(), (task.given != task.true).numpy()
     suspect = detection.suspects(given, first["arrays"]["probabilities"], filter_by)
-    with train.session("cpu", 1):
-        state = train.State(run(), task, CPU)
-        train.fit(run(), task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
-    made = stages.train(run(method=method("pruned", folds=3, filter=filter_by)), device="cpu")
+    with loop.session("cpu", 1):
+        state = loop.State(run(), task, CPU)
+        loop.fit(run(), task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
+    made = methods.train(run(method=method("pruned", folds=3, filter=filter_by)), device="cpu")
     assert made["curves"] == {**state.curves, "first": first["curves"]}
     assert made["result"]["last"] == state.curves["test_accuracy"][-1]
     assert made["result"]["first"]["last"] == first["result"]["last"]
@@ -262,18 +263,18 @@ def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_
 
 def test_pruning_removes_what_the_filter_suspects_and_trains_on_the_rest(records, monkeypatch):
     sizes = []
-    fit = stages.fit
+    fit = methods.fit
     monkeypatch.setattr(
-        stages, "fit", lambda r, task, *a: sizes.append(len(task.given)) or fit(r, task, *a)
+        methods, "fit", lambda r, task, *a: sizes.append(len(task.given)) or fit(r, task, *a)
     )
-    stages.train(VARIANTS["pruned"], device="cpu")
+    methods.train(VARIANTS["pruned"], device="cpu")
     removed = records["pruned"]["result"]["pruned"]
     assert sizes[-1] == 1442 - removed["removed"]
     assert removed["wrong"] > 0.7 * removed["removed"] > 0
 
 
 def test_noise_rate_and_flips_are_those_of_all_labels(records):
-    whole = train.train(run(), device="cpu")
+    whole = loop.train_once(run(), device="cpu")
     for made in records.values():
         assert made["provenance"]["flips_sha256"] == whole["provenance"]["flips_sha256"]
         assert made["result"]["noise_rate"] == whole["result"]["noise_rate"]
@@ -289,9 +290,11 @@ def test_a_run_killed_in_any_training_resumes_to_the_bit(name, records, tmp_path
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            stages.train(VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
+            methods.train(VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
     epochs = []
-    made = stages.train(VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=epochs.append)
+    made = methods.train(
+        VARIANTS[name], device="cpu", checkpoint=checkpoint, on_epoch=epochs.append
+    )
     assert len(epochs) < 8
     for part in ("config", "result", "curves"):
         assert made[part] == records[name][part]
@@ -303,12 +306,12 @@ def test_a_first_training_that_diverges_stops_the_run():
     with pytest.raises(
         RuntimeError, match=r"training 1 of 2 diverged at epoch .*lower the learning"
     ):
-        stages.train(of, device="cpu")
+        methods.train(of, device="cpu")
 
 
 def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
     """Its probabilities are a fifth of the result, though no other training comes after it."""
-    fit, count = stages.fit, iter(range(1, 10))
+    fit, count = methods.fit, iter(range(1, 10))
 
     def broken(of, task, state, *rest):
         seconds = fit(of, task, state, *rest)
@@ -316,9 +319,9 @@ def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
             state.diverged_at = of.protocol["epochs"]
         return seconds
 
-    monkeypatch.setattr(stages, "fit", broken)
+    monkeypatch.setattr(methods, "fit", broken)
     with pytest.raises(RuntimeError, match=r"diverged at epoch .*the result rests on it"):
-        stages.train(VARIANTS["cross-validation"], device="cpu")
+        methods.train(VARIANTS["cross-validation"], device="cpu")
 
 
 # ----------------------------------------------------------------------------------- records

@@ -9,7 +9,7 @@ import pytest
 mpl.use("agg")
 
 
-from labelnoise import configuration, experiments, figures, tables
+from labelnoise import config, experiments, figures, tables
 from labelnoise.figures import training
 from labelnoise.sweep import Outcome
 
@@ -39,8 +39,8 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     runs = experiments.headline([0])
     found = [outcome(runs[0], 49.0)]
     table = tables.accuracy_table(runs, found)
-    assert table.loc[configuration.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
-    assert table.loc[configuration.loss_label(experiments.CLL), "source"] == "not yet run"
+    assert table.loc[config.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
+    assert table.loc[config.loss_label(experiments.CLL), "source"] == "not yet run"
     assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelnoise import claims, data, experiments, stages, stats, tables, trace
-from labelnoise.configuration import Run, noisy
+from labelnoise import claims, data, experiments, stats, tables, trace
+from labelnoise.config import Run, noisy
 from labelnoise.data import DataError
 from labelnoise.figures import save as save_figure
 from labelnoise.files import ROOT
@@ -23,6 +23,7 @@ from labelnoise.sweep import Outcome, SweepError, sweep
 from labelnoise.tracing import origin, traced
 from labelnoise.tracing.origin import OriginError, Value, quoted, remembered
 from labelnoise.tracing.sidecar import has_number
+from labelnoise.training import methods
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -372,7 +373,7 @@ def test_a_record_is_trained_again_and_compared(tmp_path, monkeypatch, capsys):
     protocol = {**experiments.MNIST_PROTOCOL, "epochs": 1}
     run = Run("digits", noisy("symmetric", 0.3), experiments.published("mnist", "CE"), "mlp",
               protocol, subset=100)  # fmt: skip
-    made = stages.train(run, device="cpu")
+    made = methods.train(run, device="cpu")
     path = Ledger(tmp_path / "results").write(made)
     monkeypatch.setattr(trace, "ROOT", tmp_path)
     code, out, _ = answer(capsys, "--again", "results/" + str(path.relative_to(path.parents[1])))

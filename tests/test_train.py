@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from labelnoise import data, losses, machine, models, noise, task, train
+from labelnoise import data, losses, models, noise
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.ledger import Ledger
 from labelnoise.seeds import generator
 from labelnoise.sweep import train_missing
-from labelnoise.task import Task
-from labelnoise.train import State, summarise
+from labelnoise.training import loop, machine, task
+from labelnoise.training.loop import State, summarise
+from labelnoise.training.task import Task
 
 CPU = torch.device("cpu")
 CE, CLL = {"name": "CE"}, {"name": "CLL", "parameters": {"sigma": 1.0}}
@@ -44,7 +45,7 @@ variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
 def record(of: Run, **options: object) -> dict:
-    return train.train(of, device="cpu", **options)
+    return loop.train_once(of, device="cpu", **options)
 
 
 def exact(of: dict) -> str:
@@ -97,7 +98,7 @@ def test_a_run_does_not_depend_on_the_callers_threads_and_leaves_them_alone(vari
 BESIDE = """
     import json, sys
     from labelnoise.experiments import Run
-    from labelnoise.train import train
+    from labelnoise.training.methods import train
     of = Run(**json.loads(sys.argv[1]))
     for _ in iter(sys.stdin.readline, ""):  # again and again, until nobody listens
         made = train(of, device="cpu")
@@ -209,7 +210,7 @@ def test_interrupted_after_every_epoch_it_still_gets_there(undisturbed, tmp_path
 def test_an_epoch_that_was_interrupted_is_repeated_whole(
     within, undisturbed, tmp_path, monkeypatch
 ):
-    calls, original = [], getattr(train, within)
+    calls, original = [], getattr(loop, within)
 
     def dies_in_the_second(*arguments: object) -> None:
         calls.append(1)
@@ -218,7 +219,7 @@ def test_an_epoch_that_was_interrupted_is_repeated_whole(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, within, dies_in_the_second)
+        patched.setattr(loop, within, dies_in_the_second)
         with pytest.raises(KeyboardInterrupt):
             record(VARIANTS["mlp"], checkpoint=tmp_path / "run.pt")
     made, epochs = resumed(VARIANTS["mlp"], tmp_path / "run.pt")
@@ -269,12 +270,12 @@ FOREIGN = {
     "threads": {"threads": 2},
     "torch": {"torch": "0.0.1"},
     "precision": {"precision": None},
-    "code": {"patches": [(train, "CODE", "another")]},
-    "processor": {"patches": [(train, "processor", lambda device: {"model": "another"})]},
+    "code": {"patches": [(loop, "CODE", "another")]},
+    "processor": {"patches": [(loop, "processor", lambda device: {"model": "another"})]},
     # what a GPU has written: torch would put it back on a GPU, which may not be there
     "device": {
         "patches": [
-            (train, "device_name", lambda device: "NVIDIA"),
+            (loop, "device_name", lambda device: "NVIDIA"),
             (torch.serialization, "location_tag", lambda storage: "cuda:0"),
         ]
     },
@@ -344,9 +345,9 @@ def test_the_seconds_of_a_resumed_run_include_what_was_trained_before(tmp_path):
     checkpoint, of = tmp_path / "run.pt", run(epochs=2)
     task = Task.of(of, CPU)
     state = State(of, task, CPU)
-    train.train_epoch(of, task, state)
-    train.evaluate(task, state)
-    identity = train.identity(of, CPU, 1)
+    loop.train_epoch(of, task, state)
+    loop.evaluate(task, state)
+    identity = loop.identity(of, CPU, 1)
     state.save(checkpoint, identity, 1000.0)
     assert 1000 <= record(of, checkpoint=checkpoint)["provenance"]["seconds"] < 1100
 
@@ -578,7 +579,7 @@ def test_the_l1_penalty_is_the_sum_of_all_absolute_weights():
     model = models.build("mlp", (1, 8, 8), 10, 0)
     weights = [p.detach().double().numpy() for p in model.parameters()]
     expected = 0.003 * sum(np.abs(w).sum() for w in weights)
-    penalty = train.l1_penalty(model, 0.003)
+    penalty = loop.l1_penalty(model, 0.003)
     assert penalty.item() == pytest.approx(expected, rel=1e-5)
     penalty.backward()
     for p in model.parameters():
@@ -595,7 +596,7 @@ def test_a_run_with_l1_pulls_every_weight_towards_zero_by_it(float32):
         task = Task.of(of, CPU)
         state = State(of, task, CPU)
         before = [p.detach().clone() for p in state.model.parameters()]
-        train.train_epoch(of, task, state)
+        loop.train_epoch(of, task, state)
         made.append((before, [p.detach() for p in state.model.parameters()], state.curves))
     (before, plain, curves), (same, penalised, its_curves) = made
     for b, s, p, q in zip(before, same, plain, penalised, strict=True):
@@ -610,7 +611,7 @@ def test_the_l1_penalty_shrinks_the_weights_of_a_whole_run_and_clipping_sees_it(
         task = Task.of(of, CPU)
         state = State(of, task, CPU)
         for _ in range(3):
-            train.train_epoch(of, task, state)
+            loop.train_epoch(of, task, state)
         return torch.cat([p.detach().flatten() for p in state.model.parameters()])
 
     free = weights(lr=0.05)
@@ -741,9 +742,9 @@ def test_probes_count_changed_predictions_and_clipped_steps(monkeypatch):
         norms.append(float(clip(parameters, bound)))
         return torch.tensor(norms[-1])
 
-    changes = train.changes
-    monkeypatch.setattr(train, "changes", spy)
-    monkeypatch.setattr(train.nn.utils, "clip_grad_norm_", measure)
+    changes = loop.changes
+    monkeypatch.setattr(loop, "changes", spy)
+    monkeypatch.setattr(loop.nn.utils, "clip_grad_norm_", measure)
     bound = 1.9
     curves = record(run(probe=("changed", "clipped"), protocol={"clip_norm": bound}))["curves"]
     assert curves["changed"][0] is None
@@ -874,22 +875,22 @@ def test_weights_and_losses_stay_in_float32():
     of = VARIANTS["cnn with batch norm"]
     task = Task.of(of, CPU)
     state = State(of, task, CPU)
-    train.train_epoch(of, task, state)
+    loop.train_epoch(of, task, state)
     kinds = {t.dtype for t in state.model.state_dict().values() if t.is_floating_point()}
     assert kinds == {torch.float32}
 
 
 def test_numbers_are_finite_or_none():
-    assert train.number(torch.tensor(1.5)) == 1.5
-    assert train.number(torch.tensor(math.nan)) is None
-    assert train.number(torch.tensor(math.inf)) is None
+    assert loop.number(torch.tensor(1.5)) == 1.5
+    assert loop.number(torch.tensor(math.nan)) is None
+    assert loop.number(torch.tensor(math.inf)) is None
 
 
 def test_percentages_are_counted_in_integers():
     hits = torch.tensor([True, True, False, True])
     among = torch.tensor([True, True, True, False])
-    assert train.percent(hits, among) == 100 * 2 / 3
-    assert train.percent(hits, torch.zeros(4, dtype=torch.bool)) is None
+    assert loop.percent(hits, among) == 100 * 2 / 3
+    assert loop.percent(hits, torch.zeros(4, dtype=torch.bool)) is None
 
 
 @pytest.mark.cuda
@@ -897,7 +898,7 @@ def test_percentages_are_counted_in_integers():
 def test_cuda_agrees_with_the_cpu_for_a_few_steps(model, float32, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     of = run(epochs=2, model=model, subset=384)
-    cpu, cuda = (train.train(of, device=device) for device in ("cpu", "cuda"))
+    cpu, cuda = (loop.train_once(of, device=device) for device in ("cpu", "cuda"))
     assert cuda["config"] == cpu["config"]
     assert cuda["provenance"]["flips_sha256"] == cpu["provenance"]["flips_sha256"]
     for name in ("train_loss", "gradient_share", "gradient_norm"):
@@ -910,9 +911,9 @@ def test_cuda_agrees_with_the_cpu_for_a_few_steps(model, float32, monkeypatch):
 @pytest.mark.parametrize("model", ["mlp", "cnn4"])
 def test_two_runs_on_cuda_are_bit_identical_also_after_a_resume(model, tmp_path):
     of = run(model=model, val_fraction=0.1)
-    first = exact(train.train(of, device="cuda"))
-    assert exact(train.train(of, device="cuda")) == first
+    first = exact(loop.train_once(of, device="cuda"))
+    assert exact(loop.train_once(of, device="cuda")) == first
     with pytest.raises(KeyboardInterrupt):
-        train.train(of, device="cuda", checkpoint=tmp_path / "run.pt", on_epoch=interrupt_at(2))
-    resumed = train.train(copy.deepcopy(of), device="cuda", checkpoint=tmp_path / "run.pt")
+        loop.train_once(of, device="cuda", checkpoint=tmp_path / "run.pt", on_epoch=interrupt_at(2))
+    resumed = loop.train_once(copy.deepcopy(of), device="cuda", checkpoint=tmp_path / "run.pt")
     assert exact(resumed) == first

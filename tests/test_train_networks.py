@@ -7,15 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from labelnoise import data, models, noise, train
+from labelnoise import data, models, noise
+from labelnoise.config.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.data import text
 from labelnoise.data.augment import NAMES, Augmentation
 from labelnoise.experiments import Run, noisy
 from labelnoise.experiments.dmi import MR_PROTOCOL
-from labelnoise.protocols import CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.seeds import generator, stream
-from labelnoise.task import Task
-from labelnoise.train import State
+from labelnoise.training import loop
+from labelnoise.training.loop import State
+from labelnoise.training.task import Task
 
 CPU = torch.device("cpu")
 CE = {"name": "CE"}
@@ -69,7 +70,7 @@ def float32(monkeypatch):
 
 
 def record(of: Run, **options: object) -> dict:
-    return train.train(of, device="cpu", **options)
+    return loop.train_once(of, device="cpu", **options)
 
 
 def exact(of: dict) -> str:
@@ -211,7 +212,7 @@ def test_the_word_cnn_learns():
 
 def test_dropout_is_new_in_every_epoch_and_seed(monkeypatch):
     """With the same weights, one batch and one order, only the masks can change the loss."""
-    for module in (train, models):
+    for module in (loop, models):
         same = lambda seed, purpose, epoch=0: generator(0, purpose)  # noqa: E731
         monkeypatch.setattr(module, "generator", same)
     still = {"noise": CLEAN, "protocol": {"lr": 1e-30, "batch": 160}}
@@ -235,8 +236,8 @@ def test_a_run_leaves_the_global_generator_as_it_was():
 
 def test_the_learning_rate_follows_its_schedule():
     protocol = {"lr": 0.5, "epochs": 4}
-    constant = [train.learning_rate({**protocol, "schedule": "constant"}, e) for e in range(4)]
-    cosine = [train.learning_rate({**protocol, "schedule": "cosine"}, e) for e in range(5)]
+    constant = [loop.learning_rate({**protocol, "schedule": "constant"}, e) for e in range(4)]
+    cosine = [loop.learning_rate({**protocol, "schedule": "cosine"}, e) for e in range(5)]
     assert constant == [0.5] * 4
     assert cosine == pytest.approx([0.5, 0.25 * (1 + 0.5**0.5), 0.25, 0.25 * (1 - 0.5**0.5), 0])
 
@@ -250,7 +251,7 @@ def test_gradients_are_clipped_only_where_the_protocol_says_so(clip, float32):
     task = Task.of(of, CPU)
     state = State(of, task, CPU)
     before = [p.detach().clone() for p in state.model.parameters()]
-    train.train_epoch(of, task, state)
+    loop.train_epoch(of, task, state)
     moves = [(p - b).norm() for p, b in zip(state.model.parameters(), before, strict=True)]
     length = torch.stack(moves).norm().item()
     assert length == pytest.approx(1e-3, rel=1e-2) if clip else length > 0.1
@@ -263,11 +264,11 @@ def test_gradients_are_clipped_only_where_the_protocol_says_so(clip, float32):
 @pytest.mark.parametrize("dataset", PUBLISHED)
 def test_two_runs_on_cuda_are_bit_identical_also_after_a_resume(dataset, tmp_path):
     of = run(dataset)
-    first = exact(train.train(of, device="cuda"))
-    assert exact(train.train(of, device="cuda")) == first
+    first = exact(loop.train_once(of, device="cuda"))
+    assert exact(loop.train_once(of, device="cuda")) == first
     with pytest.raises(KeyboardInterrupt):
-        train.train(of, device="cuda", checkpoint=tmp_path / "run.pt", on_epoch=interrupt_at(1))
-    assert exact(train.train(of, device="cuda", checkpoint=tmp_path / "run.pt")) == first
+        loop.train_once(of, device="cuda", checkpoint=tmp_path / "run.pt", on_epoch=interrupt_at(1))
+    assert exact(loop.train_once(of, device="cuda", checkpoint=tmp_path / "run.pt")) == first
 
 
 @pytest.mark.cuda
@@ -275,6 +276,6 @@ def test_two_runs_on_cuda_are_bit_identical_also_after_a_resume(dataset, tmp_pat
 def test_cuda_takes_the_same_augmented_step_as_the_cpu(dataset, float32, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     of = run(dataset, epochs=1, protocol={"batch": 24}, subset=24)
-    cpu, cuda = (train.train(of, device=device)["curves"] for device in ("cpu", "cuda"))
+    cpu, cuda = (loop.train_once(of, device=device)["curves"] for device in ("cpu", "cuda"))
     for name in ("train_loss", "gradient_share", "gradient_norm"):
         assert cuda[name] == pytest.approx(cpu[name], rel=1e-3), name

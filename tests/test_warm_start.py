@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from labelnoise import losses, stages, train
-from labelnoise.configuration import Run, method, noisy
+from labelnoise import losses
+from labelnoise.config import Run, method, noisy
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.sweep import train_missing
-from labelnoise.task import Task
+from labelnoise.training import loop, methods
+from labelnoise.training.task import Task
 
 CE, DMI = {"name": "CE"}, {"name": "DMI"}
 CPU = torch.device("cpu")
@@ -37,7 +38,7 @@ def exact(record: dict) -> str:
 
 @pytest.fixture(scope="module")
 def record() -> dict:
-    return stages.train(run(), device="cpu")
+    return methods.train(run(), device="cpu")
 
 
 # ------------------------------------------------------------------------------ what is asked
@@ -83,14 +84,14 @@ def test_augmentation_of_a_first_stage_is_for_images():
 
 
 def test_other_losses_keep_their_probe():
-    assert "gradient_share" in stages.train(run(CE, probe=("gradient",)), device="cpu")["curves"]
+    assert "gradient_share" in methods.train(run(CE, probe=("gradient",)), device="cpu")["curves"]
 
 
 # --------------------------------------------------------------------------- what is trained
 
 
 def test_the_first_stage_is_a_training_of_its_own(record):
-    alone = train.train(PLAIN, device="cpu")
+    alone = loop.train_once(PLAIN, device="cpu")
     assert record["curves"]["first"] == alone["curves"]
     assert record["result"]["first"] == alone["result"]
 
@@ -101,44 +102,44 @@ def test_the_second_stage_starts_from_the_best_epoch_with_a_fresh_optimiser(reco
     best = val.index(max(val)) + 1
     assert best < len(val), "in this test, the best epoch must not be the last"
     task = Task.of(PLAIN, CPU)
-    with train.session("cpu", 1):
+    with loop.session("cpu", 1):
         short = replace(PLAIN, protocol={**FIRST, "epochs": best})
-        first = train.State(short, task, CPU)
-        train.fit(short, task, first, "")
-        second = train.State(run(), task, CPU)
+        first = loop.State(short, task, CPU)
+        loop.fit(short, task, first, "")
+        second = loop.State(run(), task, CPU)
         second.model.load_state_dict(first.model.state_dict())
-        train.fit(run(), task, second, "")
+        loop.fit(run(), task, second, "")
     assert second.curves == {k: v for k, v in record["curves"].items() if k != "first"}
 
 
 def test_the_first_of_equals_is_kept():
     task = Task.of(PLAIN, CPU)
-    with train.session("cpu", 1):
-        state = train.State(PLAIN, task, CPU)
-        train.evaluate(task, state)
+    with loop.session("cpu", 1):
+        state = loop.State(PLAIN, task, CPU)
+        loop.evaluate(task, state)
         before = {name: w.clone() for name, w in state.model.state_dict().items()}
         with torch.no_grad():
             for w in state.model[-1].parameters():
                 w *= 2  # other weights, the same answers
-        train.evaluate(task, state)
+        loop.evaluate(task, state)
         assert len(set(state.curves["val_accuracy"])) == 1
         assert all(torch.equal(before[name], w) for name, w in state.best.items())
 
 
 def test_the_best_epoch_is_the_one_of_the_validation_set_whatever_the_test_set_says():
     task = Task.of(PLAIN, CPU)
-    with train.session("cpu", 1), torch.no_grad():
-        state = train.State(PLAIN, task, CPU)
+    with loop.session("cpu", 1), torch.no_grad():
+        state = loop.State(PLAIN, task, CPU)
         task.val_given, said = (
-            train.logits(task, state.model, images).argmax(dim=1)
+            loop.logits(task, state.model, images).argmax(dim=1)
             for images in (task.val_images, task.test_images)
         )
         task.test_labels = (said + 1) % 10
         before = {name: w.clone() for name, w in state.model.state_dict().items()}
-        train.evaluate(task, state)
+        loop.evaluate(task, state)
         for w in state.model[-1].parameters():
             w.copy_(w.roll(1, dims=0))  # every answer becomes the next class
-        train.evaluate(task, state)
+        loop.evaluate(task, state)
     assert state.curves["val_accuracy"] == [100.0, 0.0]
     assert state.curves["test_accuracy"] == [0.0, 100.0]
     assert all(torch.equal(before[name], w) for name, w in state.best.items())
@@ -146,15 +147,15 @@ def test_the_best_epoch_is_the_one_of_the_validation_set_whatever_the_test_set_s
 
 def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, monkeypatch):
     ends = []
-    fit = stages.fit
+    fit = methods.fit
     monkeypatch.setattr(
-        stages, "fit", lambda r, t, state, *a: (fit(r, t, state, *a), ends.append(state))[0]
+        methods, "fit", lambda r, t, state, *a: (fit(r, t, state, *a), ends.append(state))[0]
     )
-    again = stages.train(run(), device="cpu")
+    again = methods.train(run(), device="cpu")
     assert exact(again) == exact(record)
     task = Task.of(run(), CPU)
     assert len(task.val_given) == 150
-    said = train.logits(task, ends[1].model, task.val_images).float()
+    said = loop.logits(task, ends[1].model, task.val_images).float()
     whole = losses.DMI()(said, task.val_given)
     assert record["curves"]["val_loss"][-1] == pytest.approx(whole.item(), rel=1e-3)
     agree = (said.argmax(dim=1) == task.val_given).sum()
@@ -170,8 +171,8 @@ def test_the_epoch_with_the_lowest_validation_loss_is_reported_beside(monkeypatc
             loss = super().forward(logits, targets)
             return loss if torch.is_grad_enabled() else torch.tensor(next(val_loss))
 
-    monkeypatch.setattr(train, "build_loss", lambda dataset, loss: Told())
-    made = stages.train(run(CE, protocol={**SECOND, "epochs": 5}), device="cpu")
+    monkeypatch.setattr(loop, "build_loss", lambda dataset, loss: Told())
+    made = methods.train(run(CE, protocol={**SECOND, "epochs": 5}), device="cpu")
     assert made["curves"]["val_loss"] == [3.0, None, 1.0, 1.0, 2.0]
     assert made["result"]["val_loss_chosen"] == made["curves"]["test_accuracy"][2]
 
@@ -187,12 +188,12 @@ def test_the_recalls_are_those_of_the_last_epoch_and_add_up_to_its_accuracy(reco
 
 def test_a_network_that_always_says_the_same_has_one_recall():
     task = Task.of(PLAIN, CPU)
-    with train.session("cpu", 1):
-        state = train.State(PLAIN, task, CPU)
+    with loop.session("cpu", 1):
+        state = loop.State(PLAIN, task, CPU)
         with torch.no_grad():
             state.model[-1].weight.zero_()
             state.model[-1].bias.copy_(torch.arange(task.num_classes) == 3)
-    assert stages.recalls(task, state) == [100.0 * (k == 3) for k in range(task.num_classes)]
+    assert methods.recalls(task, state) == [100.0 * (k == 3) for k in range(task.num_classes)]
 
 
 @pytest.mark.parametrize(("loss", "sizes"), [(CE, {50, 5}), (DMI, {50})])
@@ -200,22 +201,22 @@ def test_batches_with_fewer_samples_than_classes_are_left_out_for_dmi_alone(
     loss, sizes, monkeypatch
 ):
     seen = set()
-    built = train.build_loss
+    built = loop.build_loss
 
     def watched(dataset, setting):
         made = built(dataset, setting)
         made.register_forward_hook(lambda module, inputs, out: seen.add(len(inputs[0])))
         return made
 
-    monkeypatch.setattr(train, "build_loss", watched)
+    monkeypatch.setattr(loop, "build_loss", watched)
     alone = {"method": None, "val_fraction": 0.0, "subset": 105}
-    made = train.train(run(loss, protocol={**SECOND, "batch": 50}, **alone), device="cpu")
+    made = loop.train_once(run(loss, protocol={**SECOND, "batch": 50}, **alone), device="cpu")
     assert seen == sizes
     assert made["result"]["diverged_at"] is None
 
 
 def test_dmi_trains_without_a_warm_start_too():
-    made = stages.train(run(method=None), device="cpu")
+    made = methods.train(run(method=None), device="cpu")
     assert made["result"]["last"] is not None
     assert "val_loss" not in made["curves"]
 
@@ -235,7 +236,7 @@ def test_killed_again_and_again_it_gets_there_to_the_bit(every, record, tmp_path
 
     for _ in range(20):
         try:
-            made = stages.train(run(), device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
+            made = methods.train(run(), device="cpu", checkpoint=checkpoint, on_epoch=interrupt)
             break
         except KeyboardInterrupt:
             continue
@@ -256,12 +257,12 @@ def test_a_sweep_stores_the_same_record_and_leaves_no_checkpoint(
 
 def epochs_of(of: Run, checkpoint) -> tuple[list[int], dict]:
     counted = []
-    made = stages.train(of, device="cpu", checkpoint=checkpoint, on_epoch=counted.append)
+    made = methods.train(of, device="cpu", checkpoint=checkpoint, on_epoch=counted.append)
     return counted, made
 
 
 def test_another_loss_begins_with_the_first_stage_that_is_there(record, tmp_path):
-    alone = stages.train(run(CE), device="cpu")
+    alone = methods.train(run(CE), device="cpu")
     assert epochs_of(run(CE), tmp_path / "one.pt")[0] == list(range(1, 10))
     counted, made = epochs_of(run(), tmp_path / "other.pt")
     assert counted == [7, 8, 9]  # of the second stage
@@ -283,12 +284,12 @@ def test_another_first_stage_is_not_taken(other, tmp_path):
     epochs_of(run(), tmp_path / "one.pt")
     counted, made = epochs_of(other, tmp_path / "other.pt")
     assert counted == list(range(1, 10))
-    assert exact(made) == exact(stages.train(other, device="cpu"))
+    assert exact(made) == exact(methods.train(other, device="cpu"))
 
 
 def test_a_damaged_first_stage_is_trained_anew(record, tmp_path):
     epochs_of(run(CE), tmp_path / "one.pt")
-    (shared,) = tmp_path.glob(f"*{stages.SHARED}.*")
+    (shared,) = tmp_path.glob(f"*{methods.SHARED}.*")
     content = bytearray(shared.read_bytes())
     content[len(content) // 2] ^= 1
     shared.write_bytes(content)
@@ -304,9 +305,9 @@ def test_a_sweep_shares_first_stages_and_removes_them(record, here, workers_star
     assert exact(here.find(run())) == exact(record)
     assert list(checkpoints.iterdir()) == []
 
-    key = stages.first_training(run()).key
+    key = methods.first_training(run()).key
     for left in ("pt", "pt.99.partial"):  # by a sweep that was killed at its end
-        (checkpoints / f"{key}{stages.SHARED}.{left}").touch()
+        (checkpoints / f"{key}{methods.SHARED}.{left}").touch()
     assert train_missing(runs, here) == 0
     assert list(checkpoints.iterdir()) == []
 
@@ -318,7 +319,7 @@ def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
     checkpoints = here.directory / ".checkpoints"
     later = run(method=method("warm_start", protocol={**FIRST, "lr": 0.02}))
     assert train_missing([run(CE)], here) == 1
-    shared = checkpoints / f"{stages.first_training(later).key}{stages.SHARED}.pt"
+    shared = checkpoints / f"{methods.first_training(later).key}{methods.SHARED}.pt"
     partial = shared.with_name(f"{shared.name}.99.partial")
     for path in (shared, partial):
         path.touch()
@@ -332,7 +333,7 @@ def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
 
 
 def test_a_run_of_its_own_leaves_what_others_share(here, workers_start_quickly):
-    shared = here.directory / ".checkpoints" / f"{PLAIN.key}{stages.SHARED}.pt"
+    shared = here.directory / ".checkpoints" / f"{PLAIN.key}{methods.SHARED}.pt"
     shared.parent.mkdir(parents=True)
     shared.touch()
     assert train_missing([PLAIN], here) == 1
@@ -342,10 +343,10 @@ def test_a_run_of_its_own_leaves_what_others_share(here, workers_start_quickly):
 def test_a_first_stage_that_diverges_stops_the_run():
     broken = {**FIRST, "optimizer": "sgd", "momentum": 0.99, "lr": 1e6}
     with pytest.raises(RuntimeError, match=r"training 1 of 2 diverged .* lower the learning rate"):
-        stages.train(run(method=method("warm_start", protocol=broken)), device="cpu")
+        methods.train(run(method=method("warm_start", protocol=broken)), device="cpu")
 
 
 def test_mnist_protocol_goes_with_the_second_stage():
     """SGD after Adam: the stages share weights, and no optimiser."""
-    made = stages.train(run(protocol={**MNIST_PROTOCOL, "epochs": 1}), device="cpu")
+    made = methods.train(run(protocol={**MNIST_PROTOCOL, "epochs": 1}), device="cpu")
     assert len(made["curves"]["test_accuracy"]) == 1

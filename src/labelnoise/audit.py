@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 from labelnoise import data
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.evidence import paces
 from labelnoise.files import COMMITTED, REPRODUCED
 from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from labelnoise import configuration, experiments, losses, stats, tables, theory
+from labelnoise import config, experiments, losses, stats, tables, theory
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.claims import NOT, NOT_RUN, NOT_TESTABLE, PARTLY, REPRODUCED
 from labelnoise.sweep import Outcome
@@ -32,7 +32,7 @@ PAPER_COLUMN = {
         f"{PAPER_CE_POINTS:.2f} or {PAPER_CE_RELATIVE:.2f} (implied)",
         f"{ABSTRACT}: 96.81 - 43.43 or 96.81 / 1.4343",
     ),
-    configuration.loss_label(experiments.CLL): quoted(f"{PAPER_CLL:.2f}", ABSTRACT),
+    config.loss_label(experiments.CLL): quoted(f"{PAPER_CLL:.2f}", ABSTRACT),
 }
 # line in a figure -> (value, short name of the loss whose colour it takes)
 PAPER_LINES = {
@@ -110,7 +110,7 @@ def agreement(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataF
 
 def of(outcomes: Sequence[Outcome], loss: dict) -> list[Outcome]:
     """The outcomes of one loss."""
-    label = configuration.loss_label(loss)
+    label = config.loss_label(loss)
     return [o for o in outcomes if o.run.label == label]
 
 

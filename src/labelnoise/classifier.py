@@ -20,14 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from labelnoise.checks import check_integer
-from labelnoise.configuration import build_loss
+from labelnoise.config import build_loss
+from labelnoise.config.protocols import MNIST_PROTOCOL, checked_protocol
 from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
-from labelnoise.machine import session
 from labelnoise.models import READS
-from labelnoise.protocols import MNIST_PROTOCOL, checked_protocol
-from labelnoise.task import Task
-from labelnoise.train import State, logits, train_epoch
+from labelnoise.training.loop import State, logits, train_epoch
+from labelnoise.training.machine import session
+from labelnoise.training.task import Task
 
 NETWORKS = tuple(name for name, kinds in READS.items() if "images" in kinds)
 CHUNK = 2**22  # pixels that are counted at a time

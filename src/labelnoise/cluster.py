@@ -22,11 +22,11 @@ from pathlib import Path
 from types import ModuleType
 
 import labelnoise
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.data.sources import directories
 from labelnoise.files import Lock
-from labelnoise.machine import commit
-from labelnoise.stages import train
+from labelnoise.training.machine import commit
+from labelnoise.training.methods import train
 from labelnoise.workers import KEEP_MEMORY, available_cores, explain
 
 GPU_SHARE = 0.25

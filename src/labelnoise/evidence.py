@@ -19,13 +19,13 @@ import pandas as pd
 
 from labelnoise import data, manifest
 from labelnoise.analysis.rules.mnist_symmetric import fair_runs
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments.queue import queue
 from labelnoise.files import COMMITTED
 from labelnoise.ledger import Ledger, RecordError
-from labelnoise.machine import commit
 from labelnoise.manifest import ManifestError
 from labelnoise.sweep import SweepError, train_missing
+from labelnoise.training.machine import commit
 
 LOWEST = 19  # the niceness of what should disturb nobody
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labelnoise.configuration import Run, config_key
+from labelnoise.config import Run, config_key
 from labelnoise.files import write_atomically
 
 EXACT = ("config", "result", "curves")  # bit-identical on one machine

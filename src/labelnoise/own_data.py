@@ -30,8 +30,8 @@ from tqdm import tqdm
 from labelnoise import losses
 from labelnoise.checks import check_integer
 from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.noise import detection
-from labelnoise.protocols import MNIST_PROTOCOL
 
 # --------------------------------------------------------------------- a folder and a table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 
 
 class Progress:

@@ -57,7 +57,7 @@ class Records:
 
     def outcome(self, ledger: str, name: str):
         """The run and its record, as a sweep gives them."""
-        from labelnoise.configuration import Run
+        from labelnoise.config import Run
         from labelnoise.sweep import Outcome
 
         record = self.record(ledger, name)
@@ -113,7 +113,7 @@ def evaluate(what: Expression, records: Records) -> object:
 
         return build(what["loss"], **evaluate(what["parameters"], records))
     if "run" in what:
-        from labelnoise.configuration import Run
+        from labelnoise.config import Run
 
         return Run(**what["run"])
     if "array" in what:

@@ -25,8 +25,8 @@ from labelnoise import data, experiments, report
 from labelnoise.experiments import Run, profile_runs
 from labelnoise.files import COMMITTED, REPRODUCED, ROOT, write_atomically
 from labelnoise.ledger import Ledger, RecordError
-from labelnoise.machine import precision
 from labelnoise.sweep import EXECUTORS, SweepError, missing, train_missing
+from labelnoise.training.machine import precision
 from labelnoise.workers import available_cores
 
 NOTEBOOKS = ROOT / "notebooks"

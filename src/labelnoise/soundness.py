@@ -26,13 +26,13 @@ import numpy as np
 import torch
 
 from labelnoise import data, history, manifest
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.data import sources, text
 from labelnoise.data.formats import READERS, NotThere
 from labelnoise.ledger import Ledger, RecordError, read
-from labelnoise.machine import PRECISIONS
-from labelnoise.task import BY_CIFAR10N, Task, given_labels
-from labelnoise.train import summarise
+from labelnoise.training.loop import summarise
+from labelnoise.training.machine import PRECISIONS
+from labelnoise.training.task import BY_CIFAR10N, Task, given_labels
 
 PROVENANCE = {
     "version": str, "flips_sha256": str, "torch": str, "python": str, "device": str,

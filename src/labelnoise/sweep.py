@@ -27,10 +27,10 @@ from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, take
 from labelnoise.ledger import Ledger, RecordError
-from labelnoise.machine import precision
 from labelnoise.progress import Progress
-from labelnoise.stages import SHARED, first_training
 from labelnoise.tracing.origin import remembered
+from labelnoise.training.machine import precision
+from labelnoise.training.methods import SHARED, first_training
 from labelnoise.workers import Workers
 
 EXECUTORS = {"local": Workers, "ray": Cluster}

@@ -202,7 +202,7 @@ def again(paths: Sequence[str]) -> int:
     """Trains records from their configs alone and compares; 1 if one is not bit-identical."""
     if not ready():
         raise TraceError("training takes the environment: run `make env` first, and use its Python")
-    from labelnoise.configuration import Run
+    from labelnoise.config import Run
     from labelnoise.data import DataError
     from labelnoise.ledger import Ledger, RecordError, digest
     from labelnoise.sweep import SweepError, train_missing

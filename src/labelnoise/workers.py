@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from labelnoise import data
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.files import Lock
-from labelnoise.machine import commit
-from labelnoise.stages import train
+from labelnoise.training.machine import commit
+from labelnoise.training.methods import train
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 """Environment of a process whose C library keeps freed memory. Handing megabytes back to the system
@@ -46,7 +46,7 @@ class Workers:
             os.environ.setdefault(name, value)
         self.context = multiprocessing.get_context("forkserver")
         # Imported once, not by every worker: an optimiser imports torch._dynamo, 70 MB of modules.
-        self.context.set_forkserver_preload(["labelnoise.stages", "torch._dynamo"])
+        self.context.set_forkserver_preload(["labelnoise.training.methods", "torch._dynamo"])
 
     def room(self) -> int:
         """How many runs may be out at a time."""

@@ -1,6 +1,7 @@
 """What is run: grids and profiles, as plain Python data. A file a notebook."""
 
-from labelnoise.configuration import Run, noisy, published
+from labelnoise.config import Run, noisy, published
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.experiments.benchmark import (
     benchmark_cifar10,
     benchmark_cnn,
@@ -44,7 +45,6 @@ from labelnoise.experiments.model_the_noise import (
     thirty_percent,
 )  # fmt: skip
 from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
-from labelnoise.protocols import MNIST_PROTOCOL
 
 __all__ = [  # what notebooks and tests find here besides the grids
     "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",

@@ -7,10 +7,10 @@ old, and the rule (``rules/benchmark.py``) was written after them.
 
 from collections.abc import Sequence
 
-from labelnoise.configuration import Run, noisy, published
+from labelnoise.config import Run, noisy, published
+from labelnoise.config.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.experiments.mnist_symmetric import CLL, headline, robust_losses
-from labelnoise.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
 
 NAMES = ("CE", "CLL", "GCE", "NCE+RCE", "SCE", "MAE", "AGCE", "AUL")
 WITH_CNN = ("CE", "CLL", "GCE")

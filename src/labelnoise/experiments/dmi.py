@@ -31,7 +31,7 @@ Judged by ``rules/dmi.py``.
 
 from collections.abc import Sequence
 
-from labelnoise.configuration import Run, loss_setting, method, noisy, published
+from labelnoise.config import Run, loss_setting, method, noisy, published
 
 # Public code: fashion/main.py, MR/main.py (there CE is a sum over the batch, which Adam hardly
 # sees) and CIFAR-10/{CE,DMI}.py, whose first stage has steps of 0.1, 0.01 and 0.001 where ours has

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from labelnoise import losses
-from labelnoise.configuration import Run, build_loss, loss_label, loss_setting, noisy, published
-from labelnoise.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
+from labelnoise.config import Run, build_loss, loss_label, loss_setting, noisy, published
+from labelnoise.config.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 
 SYMMETRIC_60 = noisy("symmetric", 0.6)
 SEEDS = (0, 1, 2, 3, 4)

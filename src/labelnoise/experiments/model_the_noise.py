@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from labelnoise.configuration import Run, loss_setting, method, noisy, published
-from labelnoise.protocols import MNIST_PROTOCOL
+from labelnoise.config import Run, loss_setting, method, noisy, published
+from labelnoise.config.protocols import MNIST_PROTOCOL
 
 SEEDS = (0, 1, 2)
 CLL = loss_setting("CLL", form="target", sigma=1.0)  # experiments.CLL, chosen by its rule

@@ -3,7 +3,7 @@
 Every grid is either in ``ORDER`` or, with its reason, in ``LEFT_OUT``.
 """
 
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments import GRIDS
 
 # (grid, its seeds); None for all that the grid has.

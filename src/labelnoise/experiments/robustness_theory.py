@@ -1,8 +1,8 @@
 """The grids of notebook 04: which theory predicts who learns through the noise."""
 
-from labelnoise.configuration import Run, loss_setting
+from labelnoise.config import Run, loss_setting
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.experiments.mnist_symmetric import mnist
-from labelnoise.protocols import MNIST_PROTOCOL
 
 
 def ratio_sweep() -> list[Run]:

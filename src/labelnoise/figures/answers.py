@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from labelnoise import noise, stats
 from labelnoise.analysis.rules.model_the_noise import verdict
-from labelnoise.configuration import noisy, transition_matrix
+from labelnoise.config import noisy, transition_matrix
 from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import stats
-from labelnoise.configuration import Run, loss_label
+from labelnoise.config import Run, loss_label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.answers import NOISES
 from labelnoise.figures.noise import WRONG
@@ -27,8 +27,8 @@ from labelnoise.noise import detection
 from labelnoise.noise.detection import FILTERS
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
-from labelnoise.task import given_labels
 from labelnoise.tracing import call, traced
+from labelnoise.training.task import given_labels
 
 MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
 SURE = 0.01  # a network that gives a label less than this is sure that it is wrong

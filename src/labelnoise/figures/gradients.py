@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
-from labelnoise.configuration import Run, loss_label
+from labelnoise.config import Run, loss_label
 from labelnoise.data import INFO
 from labelnoise.experiments import headline
 from labelnoise.figures import DASHES, colour

@@ -16,7 +16,7 @@ from labelnoise.analysis.rules.dmi import (
     losses_of,
     noises,
 )
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.figures import DASHES
 from labelnoise.sweep import Outcome
 from labelnoise.tables import MISSING, number, sources, spread

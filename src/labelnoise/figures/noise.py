@@ -16,8 +16,8 @@ from labelnoise import noise
 from labelnoise.figures import DASHES
 from labelnoise.noise import transition
 from labelnoise.sweep import Outcome
-from labelnoise.task import given_labels
 from labelnoise.tracing import traced
+from labelnoise.training.task import given_labels
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 

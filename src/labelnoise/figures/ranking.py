@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 
 from labelnoise import stats, theory
 from labelnoise.analysis.rules.robustness_theory import p_value
-from labelnoise.configuration import Run
+from labelnoise.config import Run
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.data import INFO
 from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.figures.robustness import percent_or_none
 from labelnoise.losses import Loss, build
-from labelnoise.protocols import MNIST_PROTOCOL
 from labelnoise.sweep import Outcome
 from labelnoise.tables import (
     MISSING,

@@ -9,7 +9,7 @@ import numpy as np
 
 from labelnoise.analysis.contrasts import Verdict, judge
 from labelnoise.analysis.rules.rule import Rule, accuracies
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments.benchmark import (
     benchmark_cifar10,
     benchmark_cnn,

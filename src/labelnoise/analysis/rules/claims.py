@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from labelnoise import stats
 from labelnoise.analysis.rules.rule import Rule
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments.mnist_symmetric import cnn_losses, headline, robust_losses
 
 MARGIN = 3.0  # percentage points: "partly"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from labelnoise import stats
 from labelnoise.analysis.rules.rule import Rule
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments.dmi import PATTERNS, dmi_fashion, dmi_mr
 from labelnoise.sweep import Outcome
 

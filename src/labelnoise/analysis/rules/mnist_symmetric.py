@@ -7,7 +7,7 @@ import numpy as np
 from labelnoise import stats
 from labelnoise.analysis.contrasts import Verdict, judge, standard_error
 from labelnoise.analysis.rules.rule import Rule, accuracies, guess, lost
-from labelnoise.configuration import Run, loss_label
+from labelnoise.config import Run, loss_label
 from labelnoise.experiments.mnist_symmetric import (
     CLL_FORMS,
     CORNERS,

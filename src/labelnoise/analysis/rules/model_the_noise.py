@@ -2,7 +2,7 @@
 
 from labelnoise import stats
 from labelnoise.analysis.rules.rule import Rule
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.experiments.model_the_noise import clipping, own_labels, thirty_percent
 
 HELPS = """\

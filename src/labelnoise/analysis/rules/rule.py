@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from labelnoise.configuration import Run
+from labelnoise.config import Run
 from labelnoise.data import INFO
 from labelnoise.sweep import Outcome
 

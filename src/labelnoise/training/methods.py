@@ -33,10 +33,10 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise import losses, noise
-from labelnoise.configuration import Run, loss_setting
+from labelnoise.config import Run, loss_setting
 from labelnoise.noise import detection, estimation
 from labelnoise.seeds import generator
-from labelnoise.train import (
+from labelnoise.training.loop import (
     State,
     Task,
     fit,
@@ -46,8 +46,8 @@ from labelnoise.train import (
     provenance,
     session,
     summarise,
+    train_once,
 )
-from labelnoise.train import train as train_once
 
 SHARED = ".shared"
 """Marks what several runs begin with; ``sweep.py`` removes it."""

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 
 from labelnoise import data, losses, models, noise
 from labelnoise.checks import check_integer, is_number, one_of
+from labelnoise.config.protocols import checked_protocol
 from labelnoise.data import text
 from labelnoise.noise.detection import FILTERS
-from labelnoise.protocols import checked_protocol
 
 NOISE_KINDS = ("clean", "symmetric", "asymmetric", "pairflip", "dmi", "instance", "human", "twin")
 CIFAR10N = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise import models
-from labelnoise.configuration import Run, build_loss
+from labelnoise.config import Run, build_loss
 from labelnoise.data.augment import Augmentation
 from labelnoise.losses import DMI
-from labelnoise.machine import (
+from labelnoise.seeds import generator, stream
+from labelnoise.training.machine import (
     CODE,
     autocast,
     device_name,
@@ -31,13 +32,12 @@ from labelnoise.machine import (
     provenance,
     session,
 )
-from labelnoise.seeds import generator, stream
-from labelnoise.task import Task
+from labelnoise.training.task import Task
 
 EVAL_BATCH = 500  # larger ones leave the cache: slower
 
 
-def train(
+def train_once(
     run: Run,
     *,
     device: str | None = None,

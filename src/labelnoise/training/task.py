@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from labelnoise import data, noise
-from labelnoise.configuration import Run, transition_matrix
+from labelnoise.config import Run, transition_matrix
 from labelnoise.data import text
 from labelnoise.seeds import generator
 

@@ -1,0 +1,1 @@
+"""How a run is trained: its machine, its task, the loop, and methods that train more than once."""
