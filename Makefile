@@ -82,14 +82,14 @@ test: env ## every test, and every notebook against its committed outputs
 # The labels of rows hold brackets and quotes: they reach the program through the environment.
 trace: ## the records behind a table or figure (NAME=03_headline, ROW=CE, COLUMN=)
 	@[ -x $(PY) ] || $(PYTHON) -c '$(SUPPORTED)'
-	@PYTHONPATH=src $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m labelnoise.trace \
+	@PYTHONPATH=src $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m labelnoise.analysis.trace \
 	    --name "$$NAME" --row "$$ROW" --column "$$COLUMN"
 
 audit: env ## check every committed record, retrain N drawn at random, compare (N=5, SEED=random)
-	$(PY) -m labelnoise.audit --n $(N) $(if $(SEED),--seed $(SEED))
+	$(PY) -m labelnoise.reproduce.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
 evidence: env ## maintainers: train what results/ lacks of the queue, at low priority (WORKERS=all cores)
-	$(PY) -m labelnoise.evidence $(if $(WORKERS),--workers $(WORKERS))
+	$(PY) -m labelnoise.reproduce.evidence $(if $(WORKERS),--workers $(WORKERS))
 
 bench: env ## speed and memory against their targets, into benchmarks/ (about 35 minutes)
 	$(PY) benchmarks/losses.py --write

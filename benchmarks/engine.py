@@ -23,8 +23,8 @@ import torch
 
 import readme
 from labelnoise.data.torchvision_shim import import_torchvision
+from labelnoise.runs.workers import KEEP_MEMORY
 from labelnoise.training.machine import commit, device_name, precision
-from labelnoise.workers import KEEP_MEMORY
 
 HERE = Path(__file__).parent
 MEASUREMENTS = ("epoch", "sweeps", "memory", "ledger", "gpu")

@@ -8,12 +8,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from labelnoise import experiments, tables
+from labelnoise import experiments
+from labelnoise.analysis import tables
 from labelnoise.config import Run
 from labelnoise.files import COMMITTED
-from labelnoise.ledger import Ledger
 from labelnoise.losses import LOSSES
-from labelnoise.sweep import sweep
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import sweep
 from side_by_side import CNN, in_rounds, main, seconds
 
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from labelnoise.config import Run
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import train_missing
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import train_missing
 from side_by_side import CNN, epochs, main, say
 
 LOOK_AGAIN = 0.05  # seconds; a look takes some milliseconds of the kernel's time

@@ -1,7 +1,7 @@
 """What the measurements share: the runs that are timed, and rounds in which sides take turns.
 
 A file of measurements has a function `measure`, whose arguments the tests shrink, and says its
-result in JSON when it is run. It imports at its top no more than `labelnoise.sweep` does itself:
+result in JSON when it is run. It imports at its top no more than `runs.sweep` does itself:
 every worker of a sweep imports the file that started the sweep once more, and would be charged.
 """
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from labelnoise import data
 from labelnoise.config import Run
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import train_missing
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import train_missing
 from side_by_side import CNN, MLP, epochs, in_rounds, main, say, seconds
 
 WORKERS = 2

@@ -4,9 +4,9 @@ import copy
 import json
 from pathlib import Path
 
-from labelnoise import ledger, manifest
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger
+from labelnoise.runs import ledger, manifest
+from labelnoise.runs.ledger import Ledger
 from labelnoise.training.loop import summarise
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from labelnoise import data, noise
-from labelnoise.ledger import Ledger
+from labelnoise.runs.ledger import Ledger
 
 # How fast hypothesis can draw says how busy the machine is, not whether a loss is right.
 settings.register_profile("untimed", suppress_health_check=[HealthCheck.too_slow])

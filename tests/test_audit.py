@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from audit_cases import changed, consistent, list_all, plus, put, run
-from labelnoise import audit, evidence, judgement, manifest, soundness
 from labelnoise.files import COMMITTED
-from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict
-from labelnoise.ledger import Ledger
+from labelnoise.reproduce import audit, evidence, judgement, soundness
+from labelnoise.reproduce.judgement import FALLS, STANDS, UNJUDGED, Verdict
+from labelnoise.runs import manifest
+from labelnoise.runs.ledger import Ledger
 from labelnoise.training.methods import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
@@ -56,7 +57,7 @@ def test_records_that_stand_are_bit_identical_and_results_stay_untouched(
     assert contents(committed) == before
     assert len(list(Ledger(tmp_path / "reproduced/audit/3").records())) == 2
 
-    monkeypatch.setattr("labelnoise.sweep.run_side_by_side", None)  # nothing is left to train
+    monkeypatch.setattr("labelnoise.runs.sweep.run_side_by_side", None)  # nothing is left to train
     assert call("--n", "7", "--seed", "3") == 0
     assert "0 to train, about 0.0 minutes" in capsys.readouterr().out
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from labelnoise import claims, experiments
-from labelnoise.sweep import Outcome
+from labelnoise import experiments
+from labelnoise.analysis import claims
+from labelnoise.runs.sweep import Outcome
 
 
 def outcomes(loss: dict, lasts: list[float], share: float = 50.0, source: str = "committed"):

@@ -9,8 +9,9 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch.nn.functional import cross_entropy
 
-from labelnoise import classifier, data, losses, noise
-from labelnoise.classifier import NetworkClassifier
+from labelnoise import data, losses, noise
+from labelnoise.cleaning import classifier
+from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.losses import CLL
 from labelnoise.training.methods import train

@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labelnoise import cluster, files, sweep
+from labelnoise import files
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import SweepError, train_missing
+from labelnoise.runs import cluster, sweep
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import SweepError, train_missing
+from labelnoise.runs.workers import available_cores
 from labelnoise.training.machine import commit
 from labelnoise.training.methods import train
-from labelnoise.workers import available_cores
 
 psutil = pytest.importorskip("psutil", reason="needs psutil, of the extra `notebooks`")
 try:
@@ -334,7 +335,7 @@ def test_a_connection_that_was_there_is_not_used(here, second):
 
 
 def test_ray_is_imported_only_when_it_is_asked_for():
-    code = ("import sys, labelnoise.audit, labelnoise.reproduce, labelnoise.sweep; "
+    code = ("import sys, labelnoise.reproduce.audit, labelnoise.reproduce.job; "
             "sys.exit('ray' in sys.modules)")  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

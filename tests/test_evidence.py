@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from labelnoise import data, evidence, experiments, manifest
+from labelnoise import data, experiments
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy, queue
+from labelnoise.reproduce import evidence
+from labelnoise.runs import manifest
 from labelnoise.training.methods import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")

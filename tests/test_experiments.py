@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import data, experiments, losses, noise, own_data
-from labelnoise.classifier import NetworkClassifier
+from labelnoise import data, experiments, losses, noise
+from labelnoise.cleaning import own_data
+from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.config import build_loss, config_key, loss_setting, transition_matrix
 from labelnoise.config.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.experiments import (

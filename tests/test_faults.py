@@ -21,8 +21,8 @@ import pytest
 import torch
 
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import SweepError, train_missing
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import SweepError, train_missing
 from labelnoise.training.methods import train
 
 pytestmark = [
@@ -45,8 +45,8 @@ SWEEP = """
     import json, resource, signal, sys
     from pathlib import Path
     from labelnoise.experiments import Run
-    from labelnoise.ledger import Ledger
-    from labelnoise.sweep import train_missing
+    from labelnoise.runs.ledger import Ledger
+    from labelnoise.runs.sweep import train_missing
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs started with & ignore Ctrl-C
     if limit := int(sys.argv[3]):  # no file may grow beyond it: a full disk, as the kernel does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -149,8 +149,8 @@ NURSERY = """
     from pathlib import Path
     import sklearn.datasets, torch, torch._dynamo
     from labelnoise.experiments import Run
-    from labelnoise.ledger import Ledger
-    from labelnoise.sweep import train_missing
+    from labelnoise.runs.ledger import Ledger
+    from labelnoise.runs.sweep import train_missing
     context = multiprocessing.get_context
     multiprocessing.get_context = lambda method: context("fork")
     runs = [Run(**config) for config in json.loads(sys.argv[1])]
@@ -293,7 +293,7 @@ HURT = """
     import torch
     from labelnoise import models, sweep, workers
     from labelnoise.experiments import Run
-    from labelnoise.ledger import Ledger
+    from labelnoise.runs.ledger import Ledger
 
     build, what = models.build, sys.argv[3]
 
@@ -355,8 +355,8 @@ READ_ONLY = """
     import json, sys
     from pathlib import Path
     from labelnoise.experiments import Run
-    from labelnoise.ledger import Ledger
-    from labelnoise.sweep import SweepError, train_missing
+    from labelnoise.runs.ledger import Ledger
+    from labelnoise.runs.sweep import SweepError, train_missing
     done, new = [Run(**config) for config in json.loads(sys.argv[2])]
     here = Ledger(Path(sys.argv[1]))
     print(train_missing([done], here), here.find(done)["result"]["last"])

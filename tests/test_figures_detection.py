@@ -9,13 +9,13 @@ import pytest
 mpl.use("agg")
 
 from labelnoise import data, experiments
+from labelnoise.analysis.tables import MISSING
 from labelnoise.config import Run, method, noisy
 from labelnoise.figures import colour, confident_learning
-from labelnoise.ledger import Ledger
 from labelnoise.noise import detection
 from labelnoise.noise.detection import FILTERS
-from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import Outcome
 from labelnoise.training import methods
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")

@@ -9,11 +9,12 @@ from scipy.stats import spearmanr
 mpl.use("agg")
 
 
-from labelnoise import experiments, figures, losses, stats, theory
+from labelnoise import experiments, figures, losses, theory
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules import robustness_theory as rule
-from labelnoise.figures import ranking, robustness
+from labelnoise.figures import ranking, robustness_theory
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -171,26 +172,26 @@ def test_the_walk_over_sigma_keeps_weight_decay_apart():
 
 
 def test_losses_of_p_y_are_found_and_not_repeated():
-    names = [loss.name for loss in robustness.of_target()]
+    names = [loss.name for loss in robustness_theory.of_target()]
     assert {"CE", "GCE", "AGCE", "MixtureCLL"} <= set(names)
     assert not [n for n in names if "+" in n or n in ("NCE", "MSE", "LDR-KL")]
 
 
 def test_the_ratio_table_states_the_published_rates():
-    table = robustness.ratio_table([AEL(2.5), CLL(1.0), MAE()], 10)
+    table = robustness_theory.ratio_table([AEL(2.5), CLL(1.0), MAE()], 10)
     assert list(table["asymmetry ratio r"]) == ["0.670", "0.000", "1.000"]
     assert list(table["noise onto one class up to (%)"]) == ["40.1", "0.0", "50.0"]
     assert table.loc["MAE", "symmetric noise up to (%)"] == "90.0"
 
 
 def test_a_grid_overstates_the_ratio_and_comes_down_to_it():
-    coarse, fine = (robustness.ratio_on_grid(CLL(0.5), n) for n in (10, 100))
+    coarse, fine = (robustness_theory.ratio_on_grid(CLL(0.5), n) for n in (10, 100))
     assert coarse > 0.25 > fine > theory.asymmetry_ratio(CLL(0.5)) == 0
-    assert robustness.ratio_on_grid(AEL(3.5), 100) == pytest.approx(0.751, abs=0.005)
+    assert robustness_theory.ratio_on_grid(AEL(3.5), 100) == pytest.approx(0.751, abs=0.005)
 
 
 def test_cll_rests_where_its_asymmetry_begins():
-    table = robustness.resting_table([CLL(1.0), CLL(0.5), CE(), MAE()], 10, 0.6)
+    table = robustness_theory.resting_table([CLL(1.0), CLL(0.5), CE(), MAE()], 10, 0.6)
     for sigma in ("1", "0.5"):
         row = table.loc[f"CLL(target, sigma {sigma})"]
         begins, rests = row["asymmetric beyond an error of"], row["error at rest"]
@@ -201,16 +202,16 @@ def test_cll_rests_where_its_asymmetry_begins():
 
 def test_the_bound_is_drawn_and_kept():
     rates = (0.2, 0.5)
-    table = robustness.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
+    table = robustness_theory.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
     assert set(table["rates with a violation"]) == {"0 of 2"}
     assert float(table.loc["GCE", "worst / bound, any rate"]) > 0.1  # and not for nothing
-    figure = robustness.guarantees([GCE(0.7)], 10, rates)
+    figure = robustness_theory.guarantees([GCE(0.7)], 10, rates)
     expected = [100 * theory.error_bound(GCE(0.7), 10, r) for r in rates]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx(expected)
 
 
 def test_class_sums_are_drawn_relative_to_the_uniform_answer():
-    left, right = robustness.class_sums([MAE(), TaylorCE(2)], 4).axes[:2]
+    left, right = robustness_theory.class_sums([MAE(), TaylorCE(2)], 4).axes[:2]
     assert left.lines[0].get_ydata() == pytest.approx(1)
     assert right.lines[1].get_ydata()[-1] == pytest.approx(1)
     assert right.lines[1].get_ydata()[0] == pytest.approx(4.5 / (4 * (0.75 + 0.75**2 / 2)))
@@ -218,19 +219,19 @@ def test_class_sums_are_drawn_relative_to_the_uniform_answer():
 
 def test_measured_weights_are_the_closed_form():
     for loss in (CE(), GCE(0.7), CLL(0.3)):
-        p_y, w = robustness.measured_weights(loss, 10)
+        p_y, w = robustness_theory.measured_weights(loss, 10)
         assert w == pytest.approx(theory.weight(loss, p_y), rel=1e-9)
 
 
 def test_the_triangle_marks_the_least_risk():
-    figure = robustness.triangles([CE(), MAE()], (0.5, 0.3, 0.2))
+    figure = robustness_theory.triangles([CE(), MAE()], (0.5, 0.3, 0.2))
     ce, mae = (ax.lines[0] for ax in figure.axes)
     assert (ce.get_xdata()[0], ce.get_ydata()[0]) == pytest.approx((0.4, 0.2 * np.sqrt(3) / 2))
     assert (mae.get_xdata()[0], mae.get_ydata()[0]) == pytest.approx((0, 0))
 
 
 def test_calibration_has_the_noisy_posterior_as_its_yardstick():
-    table = robustness.calibration_table([CE()], robustness.three_class_noises())
+    table = robustness_theory.calibration_table([CE()], robustness_theory.three_class_noises())
     assert table.loc["CE", "symmetric 60 %"].startswith("100 %")
     assert table.loc["the noisy posterior itself", "symmetric 60 %"] == "100 %"
     assert int(table.loc["the noisy posterior itself", "pairflip 40 %"].rstrip(" %")) < 90

@@ -8,10 +8,10 @@ import pytest
 
 from labelnoise import experiments, noise
 from labelnoise.figures import gradients
-from labelnoise.figures import noise as draw
+from labelnoise.figures import label_noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
 from labelnoise.noise import transition
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 from labelnoise.training.task import given_labels
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")

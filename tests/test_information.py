@@ -11,11 +11,11 @@ mpl.use("agg")
 
 from labelnoise import experiments, losses, noise
 from labelnoise.analysis.rules import dmi as rule
-from labelnoise.figures import information as info
+from labelnoise.analysis.tables import MISSING
+from labelnoise.figures import dmi as info
 from labelnoise.losses.dmi import joint
-from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING
-from labelnoise.theory import information
+from labelnoise.runs.sweep import Outcome
+from labelnoise.theory import dmi as theory
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -39,9 +39,9 @@ def test_noise_adds_its_constant_to_l_dmi_and_turns_the_order_of_ce():
 
 
 def test_costs_in_expectation_are_those_of_the_losses_on_many_noisy_labels():
-    logits, true = information.crowd(3, size=2, samples=200)
+    logits, true = theory.crowd(3, size=2, samples=200)
     T = np.array([[0.6, 0.4, 0], [0, 1, 0], [0, 0.3, 0.7]])
-    found = information.costs(logits, true, T)
+    found = theory.costs(logits, true, T)
     many = true.repeat(2000)
     given = torch.from_numpy(noise.corrupt(many.numpy(), T, 0)[0])
     for m, z in enumerate(logits):
@@ -53,13 +53,13 @@ def test_costs_in_expectation_are_those_of_the_losses_on_many_noisy_labels():
 
 
 def test_of_joint_is_the_loss():
-    logits, true = information.crowd(4, size=1, samples=100)
+    logits, true = theory.crowd(4, size=1, samples=100)
     loss = losses.DMI()(logits[0], true)
-    assert information.of_joint(joint(logits[0], true)) == pytest.approx(loss.item())
+    assert theory.of_joint(joint(logits[0], true)) == pytest.approx(loss.item())
 
 
 def test_large_batches_measure_and_compare_better_and_small_ones_lack_classes():
-    small, large = (information.batches(10, 0.3, size, repeats=100) for size in (16, 256))
+    small, large = (theory.batches(10, 0.3, size, repeats=100) for size in (16, 256))
     assert small.lacks_class.mean() > 0.8
     assert large.lacks_class.mean() == 0
     assert np.ptp(np.quantile(large.error, (0.05, 0.95))) < 3
@@ -70,7 +70,7 @@ def test_large_batches_measure_and_compare_better_and_small_ones_lack_classes():
 
 def test_no_processing_of_the_answers_lowers_l_dmi():
     """Information-monotone; CE of a classifier that is too sure falls when it is made unsure."""
-    dmi, ce = information.processed(3, repeats=200)
+    dmi, ce = theory.processed(3, repeats=200)
     assert dmi.min() > -1e-9
     assert dmi.max() > 1
     assert ce.min() < -0.05 < 0.1 < ce.max()
@@ -82,7 +82,7 @@ def test_no_processing_of_the_answers_lowers_l_dmi():
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
 def test_the_determinant_weighs_classes_alike(share):
     """It says "rare" from the posterior ``share`` on, the rule of the most balanced accuracy."""
-    (_, half, *_), (_, prior, common, rare, det) = information.rare_class(share)
+    (_, half, *_), (_, prior, common, rare, det) = theory.rare_class(share)
     assert half == pytest.approx(0.5, abs=2e-3)
     assert prior == pytest.approx(share, abs=2e-3)
     assert common == pytest.approx(rare, abs=0.1)  # alike, as the two classes are
@@ -90,7 +90,7 @@ def test_the_determinant_weighs_classes_alike(share):
 
 
 def test_renaming_the_outputs_changes_all_but_l_dmi():
-    rows = information.permuted(3)
+    rows = theory.permuted(3)
     assert rows[0][0] == "0 1 2"
     assert len({order for order, *_ in rows}) == 6
     accuracies, ce, dmi = zip(*((a, c, d) for _, a, c, d in rows), strict=True)
@@ -101,7 +101,7 @@ def test_renaming_the_outputs_changes_all_but_l_dmi():
 
 
 def test_a_constant_answer_has_no_slope():
-    (_, _, constant, ce), (_, accuracy, warm, _) = information.slopes(10, (0, 2))
+    (_, _, constant, ce), (_, accuracy, warm, _) = theory.slopes(10, (0, 2))
     assert constant < 1e-15
     assert ce > 1e-3
     assert accuracy > 50
@@ -110,11 +110,11 @@ def test_a_constant_answer_has_no_slope():
 
 
 def test_a_refusal_is_told_and_an_acceptance_is_no_refusal():
-    assert "too small for DMI" in information.refusal(
+    assert "too small for DMI" in theory.refusal(
         lambda: losses.DMI()(torch.zeros(3, 10), torch.arange(3))
     )
     with pytest.raises(AssertionError, match="nothing was refused"):
-        information.refusal(lambda: losses.DMI())
+        theory.refusal(lambda: losses.DMI())
 
 
 # ------------------------------------------------------------------------------------ the grids
@@ -287,7 +287,7 @@ def test_the_batch_figure_has_every_size_and_number_of_classes():
     assert len(figure.axes[0].collections) == 2
     assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2] * 4
     drawn = figure.axes[1].lines[0].get_ydata()
-    found = information.batches(2, 0.3, 64)
+    found = theory.batches(2, 0.3, 64)
     assert drawn[1] == 100 * found.dmi_right.mean()
     assert figure.axes[1].lines[1].get_ydata()[1] == 100 * found.ce_right.mean()
     assert figure.axes[0].lines[0].get_ydata()[1] == np.median(found.error)

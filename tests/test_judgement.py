@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 import audit_cases
-from labelnoise import judgement
-from labelnoise.judgement import FALLS, STANDS, UNJUDGED, judge
+from labelnoise.reproduce import judgement
+from labelnoise.reproduce.judgement import FALLS, STANDS, UNJUDGED, judge
 from labelnoise.training.methods import train
 
 

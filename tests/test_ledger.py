@@ -9,10 +9,10 @@ import textwrap
 
 import pytest
 
-from labelnoise import ledger
 from labelnoise.config import config_key
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger, RecordError
+from labelnoise.runs import ledger
+from labelnoise.runs.ledger import Ledger, RecordError
 
 
 def run(**changes: object) -> Run:

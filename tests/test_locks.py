@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import files, sweep
+from labelnoise import files
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import SweepError, missing, train_missing
+from labelnoise.runs import sweep
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import SweepError, missing, train_missing
 from labelnoise.training.methods import train
 
 pytestmark = [
@@ -37,8 +38,8 @@ SWEEP = """
     from pathlib import Path
     import sklearn.datasets, torch._dynamo
     from labelnoise.experiments import Run
-    from labelnoise.ledger import Ledger
-    from labelnoise.sweep import train_missing
+    from labelnoise.runs.ledger import Ledger
+    from labelnoise.runs.sweep import train_missing
     runs = [Run(**config) for config in json.loads(sys.argv[2])]
     print("ready", flush=True)
     sys.stdin.readline()

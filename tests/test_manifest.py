@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import ledger, manifest
-from labelnoise.manifest import ManifestError
+from labelnoise.runs import ledger, manifest
+from labelnoise.runs.manifest import ManifestError
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import nbformat
 import numpy as np
 import pytest
 
-from labelnoise import data, experiments, report
+from labelnoise import data, experiments
 from labelnoise.config import Run
 from labelnoise.experiments import profile_runs
 from labelnoise.figures.confident_learning import evidence
 from labelnoise.files import ROOT
-from labelnoise.sweep import sweep
+from labelnoise.reproduce import report
+from labelnoise.runs.sweep import sweep
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric",

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from labelnoise import noise, own_data
-from labelnoise.classifier import NetworkClassifier
+from labelnoise import noise
+from labelnoise.cleaning import own_data
+from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.files import ROOT
 from labelnoise.noise import detection

@@ -14,7 +14,9 @@ import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from papermill.exceptions import PapermillExecutionError
 
-from labelnoise import experiments, ledger, report, reproduce
+from labelnoise import experiments
+from labelnoise.reproduce import job, report
+from labelnoise.runs import ledger
 
 
 def notebook(path: Path, *sources: str) -> Path:
@@ -29,14 +31,14 @@ def notebook(path: Path, *sources: str) -> Path:
 def test_parameters_reach_the_notebook(tmp_path):
     source = notebook(tmp_path / "00_a.ipynb", "print('profile is', profile)")
     target = tmp_path / "out" / "00_a.ipynb"
-    reproduce.execute(source, target, {"profile": "smoke"})
+    job.execute(source, target, {"profile": "smoke"})
     assert "profile is smoke" in target.read_text()
 
 
 def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path):
     source = notebook(tmp_path / "00_a.ipynb", "open('ran', 'w')")
     with pytest.raises(ValueError, match=r"no parameter \['profil'\].*'profile'"):
-        reproduce.execute(source, tmp_path / "out.ipynb", {"profil": "smoke"})
+        job.execute(source, tmp_path / "out.ipynb", {"profil": "smoke"})
     assert not (tmp_path / "out.ipynb").exists()
 
 
@@ -46,7 +48,7 @@ def test_a_failed_notebook_leaves_nothing_behind_and_hides_what_was_there(tmp_pa
     target.parent.mkdir()
     target.write_text("from an earlier run")
     with pytest.raises(PapermillExecutionError, match="broken cell"):
-        reproduce.execute(source, target, {"profile": "smoke"})
+        job.execute(source, target, {"profile": "smoke"})
     assert list(target.parent.iterdir()) == []
 
 
@@ -73,7 +75,7 @@ def test_a_killed_execution_leaves_no_notebook_that_looks_done(tmp_path):
 
 
 def test_unknown_profile_names_the_known_ones(capsys):
-    assert reproduce.main(["--profile", "headlin"]) == 1
+    assert job.main(["--profile", "headlin"]) == 1
     message = capsys.readouterr().err
     assert "'headlin' is unknown" in message
     assert all(name in message for name in experiments.PROFILES)
@@ -81,7 +83,7 @@ def test_unknown_profile_names_the_known_ones(capsys):
 
 def test_what_will_happen_is_said_before_it_does(capsys, tmp_path):
     here = ledger.Ledger(tmp_path)
-    reproduce.announce("smoke", experiments.profile_runs("smoke"), here)
+    job.announce("smoke", experiments.profile_runs("smoke"), here)
     said = capsys.readouterr().out
     assert "profile smoke: 2 runs to train" in said
     assert "expected time" in said
@@ -93,11 +95,11 @@ def test_a_cluster_is_announced_and_used(capsys, tmp_path, monkeypatch):
 
     def train_missing(runs: list, here: ledger.Ledger, *, executor: str) -> int:
         asked.append(executor)
-        raise reproduce.SweepError("no cluster here")
+        raise job.SweepError("no cluster here")
 
-    monkeypatch.setattr(reproduce, "REPRODUCED", tmp_path)
-    monkeypatch.setattr(reproduce, "train_missing", train_missing)
-    assert reproduce.main(["--profile", "smoke", "--executor", "ray"]) == 1
+    monkeypatch.setattr(job, "REPRODUCED", tmp_path)
+    monkeypatch.setattr(job, "train_missing", train_missing)
+    assert job.main(["--profile", "smoke", "--executor", "ray"]) == 1
     said = capsys.readouterr()
     assert asked == ["ray"]
     assert "2 runs to train on a cluster (executor ray)" in said.out
@@ -106,9 +108,9 @@ def test_a_cluster_is_announced_and_used(capsys, tmp_path, monkeypatch):
 
 def test_stripping_keeps_outputs_and_drops_what_depends_on_the_moment(tmp_path):
     source = notebook(tmp_path / "00_a.ipynb", "print(6 * 7)")
-    reproduce.execute(source, tmp_path / "1.ipynb", {})
-    reproduce.execute(source, tmp_path / "2.ipynb", {})
-    first, second = (reproduce.stripped(tmp_path / name) for name in ("1.ipynb", "2.ipynb"))
+    job.execute(source, tmp_path / "1.ipynb", {})
+    job.execute(source, tmp_path / "2.ipynb", {})
+    first, second = (job.stripped(tmp_path / name) for name in ("1.ipynb", "2.ipynb"))
     assert first == second
     assert "42" in first
     assert "papermill" not in first
@@ -123,7 +125,7 @@ def test_report_puts_paper_committed_and_this_machine_side_by_side(tmp_path):
     assert "| this machine " in text
     assert "96.81" in text
     assert "not trained here" in text
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "reproduce.report.html").read_text()
     assert page.count("<table") == text.count("## ") - text.count("(none)")
     assert "96.81" in page
 
@@ -133,12 +135,12 @@ def test_expected_time_counts_every_training_and_no_diverged_run(monkeypatch):
     its first epoch says nothing."""
     folds, single = experiments.detectors(seeds=[0])[0], experiments.parity([0])[-1]
     assert (folds.trainings, single.trainings, folds.model) == (5, 1, single.model)
-    made = {"threads": 1, "precision": reproduce.precision(torch.device("cpu"))}
+    made = {"threads": 1, "precision": job.precision(torch.device("cpu"))}
     records = [
         {"config": run.config, "result": {"diverged_at": at},
          "provenance": {**made, "seconds": seconds}}
         for run, at, seconds in ((folds, None, 500.0), (single, 1, 2.0))
     ]  # fmt: skip
-    monkeypatch.setattr(reproduce, "Ledger", lambda _: SimpleNamespace(records=lambda: records))
-    text = reproduce.expected_time([single] * 6, torch.device("cpu"), 1)
+    monkeypatch.setattr(job, "Ledger", lambda _: SimpleNamespace(records=lambda: records))
+    text = job.expected_time([single] * 6, torch.device("cpu"), 1)
     assert text.startswith("about 10 minutes")

@@ -18,8 +18,8 @@ from labelnoise.analysis import contrasts
 from labelnoise.analysis.rules import RULES, Rule, benchmark, mnist_symmetric, rule
 from labelnoise.experiments.mnist_symmetric import CORNERS, OF_CE, OF_CLL, SHAPES, UNSEEN
 from labelnoise.files import COMMITTED, ROOT
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import Outcome
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import Outcome
 
 # ------------------------------------------------------------------------------ before the runs
 

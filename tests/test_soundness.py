@@ -11,10 +11,10 @@ import pytest
 
 import audit_cases
 from audit_cases import changed, consistent, list_all, put, run
-from labelnoise import soundness
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.files import COMMITTED
-from labelnoise.ledger import Ledger
+from labelnoise.reproduce import soundness
+from labelnoise.runs.ledger import Ledger
 from labelnoise.training.methods import train
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

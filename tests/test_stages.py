@@ -10,10 +10,10 @@ import torch
 from labelnoise import noise
 from labelnoise.config import Run, loss_setting, method, noisy, published, transition_matrix
 from labelnoise.experiments import MNIST_PROTOCOL
-from labelnoise.ledger import Ledger, RecordError
 from labelnoise.noise import detection, estimation
 from labelnoise.noise.detection import FILTERS
-from labelnoise.sweep import train_missing
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.sweep import train_missing
 from labelnoise.training import loop, methods
 from labelnoise.training.task import Task
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from labelnoise import experiments, stats
+from labelnoise import experiments
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.mnist_symmetric import choose_cll
 from labelnoise.files import COMMITTED
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import Outcome, sweep
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import Outcome, sweep
 
 
 def validated(loss: dict, accuracy: float) -> Outcome:

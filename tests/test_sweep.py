@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise import data, experiments, sweep, workers
+from labelnoise import data, experiments
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger, RecordError
-from labelnoise.sweep import SweepError, missing, train_missing
+from labelnoise.runs import sweep, workers
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.sweep import SweepError, missing, train_missing
 from labelnoise.training.methods import train
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
@@ -349,7 +350,7 @@ def test_a_bar_counts_the_epochs_where_somebody_watches(monkeypatch, capsys):
 
 
 def test_the_command_line_trains_a_grid_once(tmp_path, capsys):
-    command = [sys.executable, "-m", "labelnoise.sweep", "smoke", "--into", str(tmp_path)]
+    command = [sys.executable, "-m", "labelnoise.runs.sweep", "smoke", "--into", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "2 runs trained, 0 were already recorded"

@@ -9,9 +9,10 @@ import pytest
 mpl.use("agg")
 
 
-from labelnoise import config, experiments, figures, tables
+from labelnoise import config, experiments, figures
+from labelnoise.analysis import tables
 from labelnoise.figures import training
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
@@ -149,7 +150,7 @@ def test_saved_table_is_csv_and_latex(tmp_path, monkeypatch):
 
 
 def test_training_needs_no_notebook_and_no_statistics_packages():
-    code = ("import sys, labelnoise.sweep; "
+    code = ("import sys, labelnoise.runs.sweep; "
             "print([m for m in ('scipy', 'pandas', 'sklearn', 'papermill', 'IPython') "
             "if m in sys.modules])")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from labelnoise import noise
 from labelnoise.losses import CE, Backward, Forward, LabelSmoothing, Mixture
-from labelnoise.theory import thirty_percent
+from labelnoise.theory import model_the_noise
 from loss_cases import batch, gradient
 
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=40)
@@ -32,14 +32,14 @@ def outputs(N: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_offset_is_3_over_7_n():
     for N in (2, 10, 1000):
-        assert thirty_percent.offset(0.3, N) == pytest.approx(3 / (7 * N))
-    assert thirty_percent.offset(0.0, 10) == 0
+        assert model_the_noise.offset(0.3, N) == pytest.approx(3 / (7 * N))
+    assert model_the_noise.offset(0.0, 10) == 0
 
 
 @quick
 @given(rates, classes, seeds)
 def test_the_closed_form_is_the_gradient_of_the_code(rate, N, seed):
-    found = thirty_percent.check(N, rate, samples=20, seed=seed)
+    found = model_the_noise.check(N, rate, samples=20, seed=seed)
     assert found.value < 1e-12
     assert found.dl_dy < 1e-12
     assert found.dl_dz < 1e-12
@@ -51,7 +51,7 @@ def test_the_closed_form_is_the_gradient_of_the_code(rate, N, seed):
 def test_the_closed_forms_are_the_posts_sums_term_by_term(rate, N, seed):
     y, t = outputs(N, seed)
     k = rate / ((1 - rate) * N)
-    by_y, by_z = thirty_percent.dl_dy(y, t, rate), thirty_percent.dl_dz(y, t, rate)
+    by_y, by_z = model_the_noise.dl_dy(y, t, rate), model_the_noise.dl_dz(y, t, rate)
     for n in range(3):
         pulls = [t[n, j] * y[n, j] / (k + y[n, j]) for j in range(N)]
         assert by_y[n] == pytest.approx([-t[n, i] / (k + y[n, i]) for i in range(N)])
@@ -64,8 +64,8 @@ def test_the_closed_forms_are_the_posts_sums_term_by_term(rate, N, seed):
 def test_soft_labels_are_averages_of_hard_ones():
     y = outputs(4, 0)[0][:1]
     soft = np.array([[0.1, 0.2, 0.3, 0.4]])
-    parts = [share * thirty_percent.dl_dz(y, np.eye(4)[[i]]) for i, share in enumerate(soft[0])]
-    assert thirty_percent.dl_dz(y, soft) == pytest.approx(sum(parts))
+    parts = [share * model_the_noise.dl_dz(y, np.eye(4)[[i]]) for i, share in enumerate(soft[0])]
+    assert model_the_noise.dl_dz(y, soft) == pytest.approx(sum(parts))
 
 
 # ------------------------------------------------------------------------------------- in symbols
@@ -73,7 +73,7 @@ def test_soft_labels_are_averages_of_hard_ones():
 
 @pytest.mark.parametrize("N", [2, 3, 10])
 def test_every_line_of_the_post_holds_but_the_one_without_its_minus_sign(N):
-    lines = thirty_percent.derivation(N)
+    lines = model_the_noise.derivation(N)
     assert len(lines) == 9
     (wrong,) = [each.line for each in lines if not each.holds]
     assert wrong == "dl/dz_i = (1-c) sum_j t_j/p_j dy_j/dz_i (the post's middle)"
@@ -81,7 +81,7 @@ def test_every_line_of_the_post_holds_but_the_one_without_its_minus_sign(N):
 
 @pytest.mark.parametrize("N", [2, 3, 10])
 def test_every_relation_holds_but_the_shared_curvature(N):
-    lines = thirty_percent.relations(N)
+    lines = model_the_noise.relations(N)
     assert len(lines) == 9
     (wrong,) = [each.line for each in lines if not each.holds]
     assert wrong == "at y = 1/N: they have one curvature"
@@ -93,7 +93,7 @@ def test_every_relation_holds_but_the_shared_curvature(N):
 @quick
 @given(rates, classes, seeds)
 def test_the_relations_hold_in_the_code_up_to_rounding(rate, N, seed):
-    matches = thirty_percent.in_code(N, rate, samples=20, seed=seed)
+    matches = model_the_noise.in_code(N, rate, samples=20, seed=seed)
     assert len(matches) == 4
     for match in matches:
         size = 1e-11 / (1 - rate)
@@ -115,7 +115,7 @@ def test_the_mixture_is_forward_with_symmetric_noise_in_either_convention(rate, 
 @given(st.floats(0.0, 0.99), classes, seeds)
 def test_a_share_of_wrong_labels_becomes_a_larger_share_of_redrawn_ones(share, N, seed):
     wrong = share * (N - 1) / N
-    rate = thirty_percent.redrawn_rate(wrong, N)
+    rate = model_the_noise.redrawn_rate(wrong, N)
     assert rate == pytest.approx(share)
     T = noise.symmetric(N, wrong)
     assert noise.symmetric(N, rate, keep_true=True) == pytest.approx(T, abs=1e-12)
@@ -124,8 +124,8 @@ def test_a_share_of_wrong_labels_becomes_a_larger_share_of_redrawn_ones(share, N
 
 
 def test_thirty_percent_wrong_of_ten_classes_are_a_third_redrawn():
-    assert thirty_percent.redrawn_rate(0.3, 10) == pytest.approx(1 / 3)
-    assert thirty_percent.backward_epsilon(0.3) == pytest.approx(-3 / 7)
+    assert model_the_noise.redrawn_rate(0.3, 10) == pytest.approx(1 / 3)
+    assert model_the_noise.backward_epsilon(0.3) == pytest.approx(-3 / 7)
 
 
 @quick
@@ -133,7 +133,7 @@ def test_thirty_percent_wrong_of_ten_classes_are_a_third_redrawn():
 def test_backward_with_uniform_noise_is_smoothing_with_a_negative_epsilon(rate, N, seed):
     logits, targets = batch(12, N, seed=seed)
     backward = Backward(noise.symmetric(N, rate, keep_true=True))
-    smoothing = LabelSmoothing(thirty_percent.backward_epsilon(rate))
+    smoothing = LabelSmoothing(model_the_noise.backward_epsilon(rate))
     close(backward(logits, targets), smoothing(logits, targets), rtol=1e-9, atol=1e-9)
     pulls = (gradient(loss, logits, targets) for loss in (backward, smoothing))
     close(*pulls, rtol=1e-9, atol=1e-9)
@@ -174,7 +174,7 @@ def test_what_each_loss_learns_is_its_least_expected_loss(q, rate):
     backward = Backward(noise.symmetric(3, rate, keep_true=True))
     made = {"CE": CE(), "LabelSmoothing": LabelSmoothing(rate), "Mixture": Mixture(rate),
             "Backward": backward}  # fmt: skip
-    learnt = thirty_percent.learnt(q, rate)
+    learnt = model_the_noise.learnt(q, rate)
     assert set(learnt) == set(made)
     others = np.random.default_rng(0).dirichlet(np.ones(3), size=500).clip(1e-9)
     for name, loss in made.items():
@@ -186,7 +186,7 @@ def test_what_each_loss_learns_is_its_least_expected_loss(q, rate):
 
 
 def test_of_a_sure_sample_ce_learns_the_noise_and_smoothing_twice_of_it():
-    learnt = thirty_percent.learnt(np.eye(10)[0], 0.3)
+    learnt = model_the_noise.learnt(np.eye(10)[0], 0.3)
     belief = {name: p[0] for name, p in learnt.items()}
     assert belief == pytest.approx(
         {"CE": 0.73, "LabelSmoothing": 0.541, "Mixture": 1.0, "Backward": 1.0}
@@ -212,17 +212,17 @@ def test_a_few_labels_can_send_backward_to_minus_infinity_and_never_the_mixture(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: thirty_percent.offset(1.0, 10), r"rate=1\.0 must be"),
-        (lambda: thirty_percent.offset(0.3, 1), r"num_classes=1 must be"),
-        (lambda: thirty_percent.redrawn_rate(0.9, 10), r"wrong=0\.9 must be .* below .* 0\.9"),
-        (lambda: thirty_percent.redrawn_rate(-0.1, 10), r"wrong=-0\.1 must be at least 0"),
-        (lambda: thirty_percent.redrawn_rate("0.3", 10), r"wrong='0\.3' must be"),
-        (lambda: thirty_percent.backward_epsilon(1.5), r"rate=1\.5 must be"),
-        (lambda: thirty_percent.learnt([0.5, 0.6]), r"y must be probabilities that sum to 1"),
-        (lambda: thirty_percent.dl_dz([0.5, 0.5], [0, 2]), r"t must be probabilities"),
-        (lambda: thirty_percent.dl_dz([0.5, 0.5], [1]), r"one shape \[\.\.\., N\]"),
-        (lambda: thirty_percent.dl_dy(1.0, 1.0), r"one shape \[\.\.\., N\] with N >= 2"),
-        (lambda: thirty_percent.derivation(1), r"num_classes=1 must be"),
+        (lambda: model_the_noise.offset(1.0, 10), r"rate=1\.0 must be"),
+        (lambda: model_the_noise.offset(0.3, 1), r"num_classes=1 must be"),
+        (lambda: model_the_noise.redrawn_rate(0.9, 10), r"wrong=0\.9 must be .* below .* 0\.9"),
+        (lambda: model_the_noise.redrawn_rate(-0.1, 10), r"wrong=-0\.1 must be at least 0"),
+        (lambda: model_the_noise.redrawn_rate("0.3", 10), r"wrong='0\.3' must be"),
+        (lambda: model_the_noise.backward_epsilon(1.5), r"rate=1\.5 must be"),
+        (lambda: model_the_noise.learnt([0.5, 0.6]), r"y must be probabilities that sum to 1"),
+        (lambda: model_the_noise.dl_dz([0.5, 0.5], [0, 2]), r"t must be probabilities"),
+        (lambda: model_the_noise.dl_dz([0.5, 0.5], [1]), r"one shape \[\.\.\., N\]"),
+        (lambda: model_the_noise.dl_dy(1.0, 1.0), r"one shape \[\.\.\., N\] with N >= 2"),
+        (lambda: model_the_noise.derivation(1), r"num_classes=1 must be"),
     ],
 )
 def test_mistakes_are_refused_by_name_and_value(call, message):

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelnoise import claims, data, experiments, stats, tables, trace
+from labelnoise import data, experiments
+from labelnoise.analysis import claims, stats, tables, trace
+from labelnoise.analysis.recompute import Records, Trace, TraceError, evaluate
 from labelnoise.config import Run, noisy
 from labelnoise.data import DataError
 from labelnoise.figures import save as save_figure
 from labelnoise.files import ROOT
-from labelnoise.ledger import Ledger, seal
-from labelnoise.recompute import Records, Trace, TraceError, evaluate
-from labelnoise.sweep import Outcome, SweepError, sweep
+from labelnoise.runs.ledger import Ledger, seal
+from labelnoise.runs.sweep import Outcome, SweepError, sweep
 from labelnoise.tracing import origin, traced
 from labelnoise.tracing.origin import OriginError, Value, quoted, remembered
 from labelnoise.tracing.sidecar import has_number
@@ -70,10 +71,10 @@ def vouched(told: object) -> bool:
 QUOTED = {("00_headline", "paper"), ("03_headline", "paper"), ("10_claims", "claim"),
           ("10_claims", "test"), ("10_claims", "paper")}  # fmt: skip
 ALGEBRA = {
-    "figures.answers.convention_table", "figures.answers.learnt_table",
-    "figures.information.permutation_table", "figures.information.processed_table",
-    "figures.information.rare_class_table", "figures.information.slope_table",
-    "claims.peaks", "claims.within",
+    "figures.model_the_noise.convention_table", "figures.model_the_noise.learnt_table",
+    "figures.dmi.permutation_table", "figures.dmi.processed_table",
+    "figures.dmi.rare_class_table", "figures.dmi.slope_table",
+    "analysis.claims.peaks", "analysis.claims.within",
 }  # fmt: skip
 """What computes numbers of no record, loss or array, from the formulas of the theory alone."""
 
@@ -89,7 +90,7 @@ def test_no_cell_vouches_for_itself(name):
             assert (name, column) in QUOTED, (row, column)
         else:
             assert vouched(made) or made["by"] in ALGEBRA, (row, column)
-    assert not vouched({"by": "tables.number", "of": [49.5]})
+    assert not vouched({"by": "analysis.tables.number", "of": [49.5]})
 
 
 def test_traces_belong_to_a_notebook_fit_in_a_megabyte_and_name_no_machine():
@@ -104,7 +105,9 @@ def test_traces_belong_to_a_notebook_fit_in_a_megabyte_and_name_no_machine():
 
 def test_columns_of_records_are_not_hidden_behind_the_call_that_made_the_table():
     failures = Trace("tables/08_failures")
-    assert failures.cell("CE", "wrong, repeated, seen (%)")["from"]["by"] == "tables.spread"
+    assert (
+        failures.cell("CE", "wrong, repeated, seen (%)")["from"]["by"] == "analysis.tables.spread"
+    )
     assert failures.cell("CE", "wrong, repeated, never seen (%)")["from"] == "table"
 
 
@@ -187,8 +190,10 @@ def test_a_record_that_is_gone_or_edited_is_named(copied, printed, tmp_path):
 
 
 def test_a_function_that_is_gone_is_named(copied):
-    spoil(copied, '"by": "tables.spread"', '"by": "tables.scatter"')
-    with pytest.raises(TraceError, match=r"no labelnoise.tables.scatter any more.*make publish"):
+    spoil(copied, '"by": "analysis.tables.spread"', '"by": "analysis.tables.scatter"')
+    with pytest.raises(
+        TraceError, match=r"no labelnoise.analysis.tables.scatter any more.*make publish"
+    ):
         Trace("03_headline", copied.parents[1]).recompute("CE", "last epoch")
 
 
@@ -225,7 +230,7 @@ def test_a_trace_that_is_none_is_named(content, copied, capsys):
     "cell",
     [
         {}, "49.95", {"text": 3}, {"text": "3", "from": "a book"}, {"text": "3", "from": 3},
-        {"text": "3", "from": "table"}, {"text": "3", "from": {"by": "tables.number"}},
+        {"text": "3", "from": "table"}, {"text": "3", "from": {"by": "analysis.tables.number"}},
         {"text": "3", "from": {"by": "+", "of": [3]}}, {"text": "3", "from": {"record": "mnist/a"}},
         {"text": "3", "from": {"records": "mnist/a", "ledger": "results"}},
         {"text": "3", "from": {"record": "mnist/a", "ledger": "results", "field": 3}},
@@ -324,7 +329,7 @@ def test_a_row_is_told_with_its_records_and_the_command_that_trains_them(printed
     made = outcome.record["provenance"]
     for known in (f"{outcome.last}", made["commit"][:7], made["device"], str(outcome.run.seed)):
         assert known in line
-    assert f"labelnoise.trace --again results/mnist/{outcome.run.key}.json" in out
+    assert f"labelnoise.analysis.trace --again results/mnist/{outcome.run.key}.json" in out
 
 
 def test_a_row_of_that_name_in_other_case_is_preferred_to_those_that_begin_so(copied):
@@ -361,7 +366,7 @@ def test_of_a_curve_the_list_is_told_and_not_every_epoch(capsys):
 
 def test_it_answers_without_the_environment(printed):
     """A fresh clone has no numpy, pandas or torch yet."""
-    command = [sys.executable, "-S", "-m", "labelnoise.trace", "--name", "03_headline"]
+    command = [sys.executable, "-S", "-m", "labelnoise.analysis.trace", "--name", "03_headline"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
@@ -394,7 +399,7 @@ def test_what_keeps_a_record_from_being_trained_again_is_said(failure, monkeypat
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr("labelnoise.sweep.train_missing", fail)
+    monkeypatch.setattr("labelnoise.runs.sweep.train_missing", fail)
     path = sorted((ROOT / "results/mnist").glob("*.json"))[0]
     code, _, error = answer(capsys, "--again", ROOT / "tables/.." / path.relative_to(ROOT))
     assert code == 1

@@ -17,9 +17,9 @@ from torch import nn
 
 from labelnoise import data, losses, models, noise
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
-from labelnoise.ledger import Ledger
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import train_missing
 from labelnoise.seeds import generator
-from labelnoise.sweep import train_missing
 from labelnoise.training import loop, machine, task
 from labelnoise.training.loop import State, summarise
 from labelnoise.training.task import Task

@@ -10,7 +10,7 @@ from labelnoise import losses
 from labelnoise.config import Run, method, noisy
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
-from labelnoise.sweep import train_missing
+from labelnoise.runs.sweep import train_missing
 from labelnoise.training import loop, methods
 from labelnoise.training.task import Task
 

@@ -32,7 +32,8 @@ ORDER: tuple[tuple[str, tuple[int, ...] | None], ...] = (
     )),
 )  # fmt: skip
 LEFT_OUT = {
-    "dmi_cifar10": "ResNet-34 needs a GPU: python -m labelnoise.sweep dmi_cifar10 --into results",
+    "dmi_cifar10": "ResNet-34 needs a GPU: python -m labelnoise.runs.sweep dmi_cifar10 "
+    "--into results",
     "smoke": "for tests",
 }
 

@@ -16,17 +16,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labelnoise import stats
+from labelnoise.analysis import stats
+from labelnoise.analysis.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.config import Run, loss_label
 from labelnoise.figures import DASHES, colour
-from labelnoise.figures.answers import NOISES
-from labelnoise.figures.noise import WRONG
+from labelnoise.figures.label_noise import WRONG
+from labelnoise.figures.model_the_noise import NOISES
 from labelnoise.files import COMMITTED, REPRODUCED
-from labelnoise.ledger import Ledger
 from labelnoise.noise import detection
 from labelnoise.noise.detection import FILTERS
-from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, count, interval, number, signed, sources, spread
+from labelnoise.runs.ledger import Ledger
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import call, traced
 from labelnoise.training.task import given_labels
 

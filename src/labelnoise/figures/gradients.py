@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
+from labelnoise.analysis.tables import by_label, spread
 from labelnoise.config import Run, loss_label
 from labelnoise.data import INFO
 from labelnoise.experiments import headline
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.training import curve
 from labelnoise.losses import CLL, Loss, build
-from labelnoise.sweep import Outcome
-from labelnoise.tables import by_label, spread
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 
 BELIEF = "p_y, belief in the given label (probability)"

@@ -8,16 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labelnoise import stats, theory
+from labelnoise import theory
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.robustness_theory import p_value
-from labelnoise.config import Run
-from labelnoise.config.protocols import MNIST_PROTOCOL
-from labelnoise.data import INFO
-from labelnoise.figures import DASHES, FAMILIES, colour, family
-from labelnoise.figures.robustness import percent_or_none
-from labelnoise.losses import Loss, build
-from labelnoise.sweep import Outcome
-from labelnoise.tables import (
+from labelnoise.analysis.tables import (
     MISSING,
     as_numbers,
     by_label,
@@ -28,6 +22,13 @@ from labelnoise.tables import (
     number,
     spread,
 )
+from labelnoise.config import Run
+from labelnoise.config.protocols import MNIST_PROTOCOL
+from labelnoise.data import INFO
+from labelnoise.figures import DASHES, FAMILIES, colour, family
+from labelnoise.figures.robustness_theory import percent_or_none
+from labelnoise.losses import Loss, build
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, traced
 
 # ------------------------------------------------------------------------------ the ranked plot

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labelnoise.analysis.tables import by_label
 from labelnoise.figures import DASHES, colour
-from labelnoise.sweep import Outcome
-from labelnoise.tables import by_label
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 
 FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}

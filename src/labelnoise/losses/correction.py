@@ -28,11 +28,11 @@ class Mixture(Loss):
     model: a share ``rate`` of the labels was drawn anew, uniformly over all K classes. Some of them
     are right again, so wrong is only rate (K-1)/K: for 30 % wrong labels of 10 classes take
     rate = 1/3. It is ``Forward(noise.symmetric(K, rate, keep_true=True))``; see
-    ``theory.thirty_percent``.
+    ``theory.model_the_noise``.
 
     Raises ``ValueError`` for a rate outside [0, 1): at 1 no label says anything. Of labels that are
     *wrong* that is (K-1)/K, the most that leaves the true class in the lead
-    (``theory.thirty_percent.redrawn_rate`` turns the one into the other).
+    (``theory.model_the_noise.redrawn_rate`` turns the one into the other).
     """
 
     def __init__(self, rate: float, reduction: str = "mean"):

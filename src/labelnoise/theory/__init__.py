@@ -1,8 +1,7 @@
 """What can be said of a loss before any training: its formula and gradients (``formulas``,
 ``gradients``), what it promises under label noise (``robustness``), what to do about 30 % of wrong
-labels (``thirty_percent``), and what L_DMI promises (``information``)."""
+labels (``model_the_noise``), and what L_DMI promises (``dmi``)."""
 
-from labelnoise.theory import information, thirty_percent
 from labelnoise.theory.formulas import CLL_FORMULAS, sees_only_target
 from labelnoise.theory.gradients import (
     Check,
@@ -42,7 +41,7 @@ __all__ = [
     "CLL_FORMULAS", "Calibration", "Check", "Range", "Rest", "asymmetry_ratio", "at_rest",
     "by_autograd", "by_finite_differences", "calibration", "check", "class_sum",
     "class_sum_range", "cll_class_sum_range", "dL_dp", "dL_dz", "error_bound", "excess_risk",
-    "excess_risk_bound", "information", "lattice", "mae_gap", "of_every_label", "pull_at_start",
+    "excess_risk_bound", "lattice", "mae_gap", "of_every_label", "pull_at_start",
     "sees_only_target", "simplex", "steepest_in_p", "steepest_in_z", "symbolic_rest",
-    "thirty_percent", "through_softmax", "value", "weight",
+    "through_softmax", "value", "weight",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from labelnoise.analysis.contrasts import Verdict, judge
 from labelnoise.analysis.rules.rule import Rule, accuracies
+from labelnoise.analysis.stats import differences
 from labelnoise.config import Run
 from labelnoise.experiments.benchmark import (
     benchmark_cifar10,
@@ -17,8 +18,7 @@ from labelnoise.experiments.benchmark import (
     benchmark_mlp,
     benchmark_mr,
 )
-from labelnoise.stats import differences
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 
 MARGIN = 0.5  # percentage points
 STOPPED = "CE, stopped early"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.config import Run
 from labelnoise.experiments.mnist_symmetric import cnn_losses, headline, robust_losses

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.config import Run
 from labelnoise.experiments.dmi import PATTERNS, dmi_fashion, dmi_mr
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 
 MARGIN = 0.5  # percentage points
 ORDER = (*PATTERNS, "cifar10-dependent")

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.contrasts import Verdict, judge, standard_error
 from labelnoise.analysis.rules.rule import Rule, accuracies, guess, lost
+from labelnoise.analysis.stats import differences
 from labelnoise.config import Run, loss_label
 from labelnoise.experiments.mnist_symmetric import (
     CLL_FORMS,
@@ -24,8 +25,7 @@ from labelnoise.experiments.mnist_symmetric import (
     step_decay_shape,
     step_decay_shape_mlp,
 )
-from labelnoise.stats import differences
-from labelnoise.sweep import Outcome, sweep
+from labelnoise.runs.sweep import Outcome, sweep
 
 MARGIN = 0.5  # percentage points
 CE, CLL, NARROW, WIDE = SHAPES

@@ -1,6 +1,6 @@
 """The rule of notebook 06: does an answer to "30 % of my labels are wrong" help?"""
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.config import Run
 from labelnoise.experiments.model_the_noise import clipping, own_labels, thirty_percent

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.experiments.robustness_theory import ratio_sweep
 

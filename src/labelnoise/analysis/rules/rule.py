@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from labelnoise.config import Run
 from labelnoise.data import INFO
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from labelnoise import config, experiments, losses, stats, tables, theory
+from labelnoise import config, experiments, losses, theory
+from labelnoise.analysis import stats, tables
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.claims import NOT, NOT_RUN, NOT_TESTABLE, PARTLY, REPRODUCED
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, traced
 from labelnoise.tracing.origin import quoted
 

@@ -21,13 +21,14 @@ import papermill
 import torch
 from papermill.exceptions import PapermillExecutionError
 
-from labelnoise import data, experiments, report
+from labelnoise import data, experiments
 from labelnoise.experiments import Run, profile_runs
 from labelnoise.files import COMMITTED, REPRODUCED, ROOT, write_atomically
-from labelnoise.ledger import Ledger, RecordError
-from labelnoise.sweep import EXECUTORS, SweepError, missing, train_missing
+from labelnoise.reproduce import report
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.sweep import EXECUTORS, SweepError, missing, train_missing
+from labelnoise.runs.workers import available_cores
 from labelnoise.training.machine import precision
-from labelnoise.workers import available_cores
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -165,7 +166,7 @@ def stripped(path: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="labelnoise.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="labelnoise.reproduce.job", description=__doc__)
     parser.add_argument("--profile", default="auto",
                         help=f"auto or one of {', '.join(experiments.PROFILES)}")  # fmt: skip
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where runs train")
@@ -183,7 +184,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: a notebook failed; nothing of it was kept.\n{error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.mnist_symmetric import choose_cll
 from labelnoise.experiments import CLL_FORMS, Run
 from labelnoise.files import output, write_atomically
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, sidecar, traced
 from labelnoise.tracing.origin import Number, bare
 

@@ -42,7 +42,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from labelnoise.ledger import digest
+from labelnoise.runs.ledger import digest
 
 STANDS, FALLS, UNJUDGED = "stands", "DOES NOT STAND", "unjudged"
 BUILD = ("torch", "threads", "precision")

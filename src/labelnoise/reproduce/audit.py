@@ -1,6 +1,6 @@
 """Do the committed records stand? Checks them all, trains some of them again, and compares.
 
-    python -m labelnoise.audit --n 5 --seed 3
+    python -m labelnoise.reproduce.audit --n 5 --seed 3
 
 1. *Without training*, every record of ``results/`` is checked (``soundness.py``): its checksums,
    the manifest and git, whether its numbers follow from its curves and its labels from its config.
@@ -27,15 +27,15 @@ import torch
 
 from labelnoise import data
 from labelnoise.config import Run
-from labelnoise.evidence import paces
 from labelnoise.files import COMMITTED, REPRODUCED
-from labelnoise.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge
-from labelnoise.ledger import Ledger, RecordError
-from labelnoise.manifest import ManifestError
-from labelnoise.progress import describe
-from labelnoise.soundness import check
-from labelnoise.sweep import SweepError, missing, train_missing
-from labelnoise.workers import available_cores
+from labelnoise.reproduce.evidence import paces
+from labelnoise.reproduce.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge
+from labelnoise.reproduce.soundness import check
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.manifest import ManifestError
+from labelnoise.runs.progress import describe
+from labelnoise.runs.sweep import SweepError, missing, train_missing
+from labelnoise.runs.workers import available_cores
 
 MINUTES = 20.0  # what a CPU may take for a run: the headline's take 12 to 17
 
@@ -141,7 +141,8 @@ def summary(verdicts: Sequence[Verdict]) -> tuple[str, int]:
 def main(arguments: Sequence[str] | None = None) -> int:
     limit = None if torch.cuda.is_available() else MINUTES
     parser = argparse.ArgumentParser(
-        prog="labelnoise.audit", description="check every record, retrain some, and compare"
+        prog="labelnoise.reproduce.audit",
+        description="check every record, retrain some, and compare",
     )
     parser.add_argument("--n", type=int, default=5, help="how many to retrain (default: 5)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the draw")

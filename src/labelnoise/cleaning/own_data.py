@@ -1,6 +1,6 @@
 """Your own images and labels: a ranked list of the labels that are likely wrong.
 
-    python -m labelnoise.own_data photos/ labels.csv --out suspects.csv
+    python -m labelnoise.cleaning.own_data photos/ labels.csv --out suspects.csv
 
 ``photos/`` holds the images, all of one size, in any format of 8 bits that Pillow reads;
 ``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python: ``load``, and
@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from labelnoise import losses
 from labelnoise.checks import check_integer
-from labelnoise.classifier import NETWORKS, NetworkClassifier, encoded
+from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier, encoded
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.noise import detection
 
@@ -252,7 +252,8 @@ def check_files(files: Sequence[str] | None, N: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: 0 when the list is written, 1 with a message when it cannot be made."""
     parser = argparse.ArgumentParser(
-        prog="python -m labelnoise.own_data", description="Rank labels that are likely wrong.",
+        prog="python -m labelnoise.cleaning.own_data",
+        description="Rank labels that are likely wrong.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )  # fmt: skip
     parser.add_argument("folder", type=Path, help="the images, all of one size")

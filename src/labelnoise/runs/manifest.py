@@ -7,7 +7,7 @@ and given fresh checksums by anybody who has this code. Its line here stands in 
 line that is there is never changed by this module: a run gives one result, so that another content
 under the same key is a finding. Maintainers add what is new, which prints what it added:
 
-    python -m labelnoise.manifest
+    python -m labelnoise.runs.manifest
 """
 
 import hashlib
@@ -90,7 +90,7 @@ def check(directory: Path) -> dict[str, str]:
         elif name not in listed:
             wrong[name] = (
                 f"has no line in {NAME}: move it away, or, if you have just made it, "
-                "run python -m labelnoise.manifest"
+                "run python -m labelnoise.runs.manifest"
             )
         elif change := changed(there[name], listed[name]):
             wrong[name] = f"{change}: restore it with git"

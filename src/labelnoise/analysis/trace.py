@@ -1,7 +1,7 @@
 """Where a number is from: the records behind the cells of a table, and the cells computed again.
 
     make trace NAME=03_headline ROW=CE
-    python -m labelnoise.trace --again results/mnist/b54465f382997a04.json
+    python -m labelnoise.analysis.trace --again results/mnist/b54465f382997a04.json
 
 The first prints the cells of a row, the records behind them, and the command that trains those
 again; the second trains them, into ``reproduced/again``, and says whether they are the same. What a
@@ -17,8 +17,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from labelnoise.analysis.recompute import Records, Trace, TraceError, checked, ready, shown
 from labelnoise.files import ROOT
-from labelnoise.recompute import Records, Trace, TraceError, checked, ready, shown
 from labelnoise.tracing.origin import OPERATIONS, Expression, parts
 from labelnoise.tracing.sidecar import WHOLE, has_number
 
@@ -116,7 +116,7 @@ def commands(found: dict[tuple[str, str], list[str]], records: Records) -> list[
         listed, more = paths, ""
         if len(paths) > MANY:
             listed, more = paths[:1], "  # or any other of these paths"
-        command = ".venv/bin/python -m labelnoise.trace --again"
+        command = ".venv/bin/python -m labelnoise.analysis.trace --again"
         made.append(f"  {asked}{command} {' '.join(listed)}{more}")
     return made
 
@@ -204,8 +204,8 @@ def again(paths: Sequence[str]) -> int:
         raise TraceError("training takes the environment: run `make env` first, and use its Python")
     from labelnoise.config import Run
     from labelnoise.data import DataError
-    from labelnoise.ledger import Ledger, RecordError, digest
-    from labelnoise.sweep import SweepError, train_missing
+    from labelnoise.runs.ledger import Ledger, RecordError, digest
+    from labelnoise.runs.sweep import SweepError, train_missing
 
     differ = 0
     for given in paths:
@@ -244,7 +244,9 @@ def record_path(given: str) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="labelnoise.trace", description="where a number is from")
+    parser = argparse.ArgumentParser(
+        prog="labelnoise.analysis.trace", description="where a number is from"
+    )
     parser.add_argument("--name", default="", help="of a table or figure, such as 03_headline")
     parser.add_argument("--row", default="", help="one row (or how its label begins)")
     parser.add_argument("--column", default="", help="one column")

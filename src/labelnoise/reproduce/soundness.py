@@ -25,11 +25,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from labelnoise import data, history, manifest
+from labelnoise import data
 from labelnoise.config import Run
 from labelnoise.data import sources, text
 from labelnoise.data.formats import READERS, NotThere
-from labelnoise.ledger import Ledger, RecordError, read
+from labelnoise.reproduce import history
+from labelnoise.runs import manifest
+from labelnoise.runs.ledger import Ledger, RecordError, read
 from labelnoise.training.loop import summarise
 from labelnoise.training.machine import PRECISIONS
 from labelnoise.training.task import BY_CIFAR10N, Task, given_labels

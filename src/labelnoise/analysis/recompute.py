@@ -58,7 +58,7 @@ class Records:
     def outcome(self, ledger: str, name: str):
         """The run and its record, as a sweep gives them."""
         from labelnoise.config import Run
-        from labelnoise.sweep import Outcome
+        from labelnoise.runs.sweep import Outcome
 
         record = self.record(ledger, name)
         source = "here" if ledger.startswith("reproduced") else "committed"
@@ -314,7 +314,7 @@ def ready() -> bool:
 
 def checked(path: Path) -> dict:
     """The record, verified by the ledger."""
-    from labelnoise.ledger import RecordError, read
+    from labelnoise.runs.ledger import RecordError, read
 
     try:
         return read(path)

@@ -25,9 +25,9 @@ import labelnoise
 from labelnoise.config import Run
 from labelnoise.data.sources import directories
 from labelnoise.files import Lock
+from labelnoise.runs.workers import KEEP_MEMORY, available_cores, explain
 from labelnoise.training.machine import commit
 from labelnoise.training.methods import train
-from labelnoise.workers import KEEP_MEMORY, available_cores, explain
 
 GPU_SHARE = 0.25
 """Of a GPU, for one run. The kernels of a small network leave most of it idle, waiting for the next

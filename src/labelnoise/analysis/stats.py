@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from labelnoise.experiments import Run
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers
 
 LEVEL = 0.95

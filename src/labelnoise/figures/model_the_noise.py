@@ -9,18 +9,19 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import noise, stats
+from labelnoise import noise
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.model_the_noise import verdict
+from labelnoise.analysis.tables import MISSING, as_numbers, by_label, number, spread
 from labelnoise.config import noisy, transition_matrix
 from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
 from labelnoise.noise import estimation
 from labelnoise.noise.transition import closest_rows, realised_rate
-from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, as_numbers, by_label, number, spread
+from labelnoise.runs.sweep import Outcome
 from labelnoise.theory.gradients import by_autograd, simplex
-from labelnoise.theory.thirty_percent import learnt, redrawn_rate
+from labelnoise.theory.model_the_noise import learnt, redrawn_rate
 from labelnoise.tracing import of_numbers, traced
 
 if TYPE_CHECKING:

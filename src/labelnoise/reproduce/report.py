@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from labelnoise import claims, experiments, tables
+from labelnoise import experiments
+from labelnoise.analysis import claims, tables
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.files import REPRODUCED, write_atomically
-from labelnoise.sweep import Outcome, sweep
+from labelnoise.runs.sweep import Outcome, sweep
 
 # (file below figures/, what to see in it)
 FIGURES = (

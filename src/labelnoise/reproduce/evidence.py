@@ -1,7 +1,7 @@
 """Trains the evidence that `results/` lacks, in the order of `experiments/queue.py`.
 
-    python -m labelnoise.evidence            # trains, at the lowest priority, until all is there
-    python -m labelnoise.evidence --plan     # says what is left, in core-hours by grid
+    python -m labelnoise.reproduce.evidence          # trains, at low priority, until all is there
+    python -m labelnoise.reproduce.evidence --plan   # says what is left, in core-hours by grid
 
 For maintainers. Records go into `results/` whole, one by one, and at the end, or when it is begun
 again, into the manifest; a training that is stopped goes on where it was when the command is run
@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from labelnoise import data, manifest
+from labelnoise import data
 from labelnoise.analysis.rules.mnist_symmetric import fair_runs
 from labelnoise.config import Run
 from labelnoise.experiments.queue import queue
 from labelnoise.files import COMMITTED
-from labelnoise.ledger import Ledger, RecordError
-from labelnoise.manifest import ManifestError
-from labelnoise.sweep import SweepError, train_missing
+from labelnoise.runs import manifest
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.manifest import ManifestError
+from labelnoise.runs.sweep import SweepError, train_missing
 from labelnoise.training.machine import commit
 
 LOWEST = 19  # the niceness of what should disturb nobody
@@ -97,7 +98,9 @@ def list_records(runs: Sequence[Run], ledger: Ledger) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when nothing is left, 1 when something failed, was left out or cannot begin."""
-    parser = argparse.ArgumentParser(prog="labelnoise.evidence", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="labelnoise.reproduce.evidence", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--workers", type=int, help="runs at a time (default: one a core)")
     parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
     chosen = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labelnoise import stats
+from labelnoise.analysis import stats
 from labelnoise.analysis.rules.dmi import (
     at,
     finished,
@@ -16,12 +16,12 @@ from labelnoise.analysis.rules.dmi import (
     losses_of,
     noises,
 )
+from labelnoise.analysis.tables import MISSING, number, sources, spread
 from labelnoise.config import Run
 from labelnoise.figures import DASHES
-from labelnoise.sweep import Outcome
-from labelnoise.tables import MISSING, number, sources, spread
-from labelnoise.theory import information
-from labelnoise.theory.information import Costs
+from labelnoise.runs.sweep import Outcome
+from labelnoise.theory import dmi as theory
+from labelnoise.theory.dmi import Costs
 from labelnoise.tracing import of_numbers, traced
 
 LOOKS = {  # loss -> colour (Okabe and Ito) and marker
@@ -46,8 +46,8 @@ PATTERNS = {
 @traced
 def orders(noises: Mapping[str, np.ndarray]) -> dict[str, Costs]:
     """Name of a noise ``[3, 3]`` -> the losses of a crowd of imagined classifiers under it."""
-    logits, true = information.crowd(3)
-    return {name: information.costs(logits, true, T) for name, T in noises.items()}
+    logits, true = theory.crowd(3)
+    return {name: theory.costs(logits, true, T) for name, T in noises.items()}
 
 
 @traced
@@ -78,7 +78,7 @@ def processed_table(num_classes: int) -> pd.DataFrame:
             "largest fall": number(max(0.0, -float(change.min()))),
             "largest rise": number(float(change.max())),
         }
-        for loss, change in zip(("L_DMI", "CE"), information.processed(num_classes), strict=True)
+        for loss, change in zip(("L_DMI", "CE"), theory.processed(num_classes), strict=True)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss")
 
@@ -95,7 +95,7 @@ def rare_class_table(share: float) -> pd.DataFrame:
             "balanced accuracy (%)": number((common + rare) / 2, 1),
             "|det U|": number(det, 3),
         }
-        for rule, posterior, common, rare, det in information.rare_class(share)
+        for rule, posterior, common, rare, det in theory.rare_class(share)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold with")
 
@@ -122,7 +122,7 @@ def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> F
     classifiers by L_DMI (line) and by CE (dotted)."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 5))
     for K, tone, marker in zip(classes, TONES[2:], "osD", strict=False):
-        found = [information.batches(K, rate, size) for size in sizes]
+        found = [theory.batches(K, rate, size) for size in sizes]
         low, median, high = np.quantile([b.error for b in found], (0.05, 0.5, 0.95), axis=1)
         axes[0].fill_between(sizes, low, high, color=tone, alpha=0.2)
         line = {"color": tone, "marker": marker, "ms": 5}
@@ -150,7 +150,7 @@ def permutation_table(num_classes: int = 3) -> pd.DataFrame:
     """One classifier whose outputs are renamed in every way."""
     rows = [
         {"outputs": order, "accuracy (%)": number(a, 1), "CE": number(ce), "L_DMI": number(dmi)}
-        for order, a, ce, dmi in information.permuted(num_classes)
+        for order, a, ce, dmi in theory.permuted(num_classes)
     ]
     return pd.DataFrame(rows).set_index("outputs")
 
@@ -165,7 +165,7 @@ def slope_table(num_classes: int, skills: Sequence[float]) -> pd.DataFrame:
             "slope of L_DMI": f"{dmi:.1e}" if dmi > 1e-15 else "0",
             "slope of CE": f"{ce:.1e}",
         }
-        for skill, accuracy, dmi, ce in information.slopes(num_classes, skills)
+        for skill, accuracy, dmi, ce in theory.slopes(num_classes, skills)
     ]
     return pd.DataFrame(rows).set_index("skill")
 

@@ -23,15 +23,15 @@ from pathlib import Path
 import torch
 
 from labelnoise import data
-from labelnoise.cluster import Cluster, ClusterError
 from labelnoise.experiments import GRIDS, Run, profile_runs
 from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, take
-from labelnoise.ledger import Ledger, RecordError
-from labelnoise.progress import Progress
+from labelnoise.runs.cluster import Cluster, ClusterError
+from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.progress import Progress
+from labelnoise.runs.workers import Workers
 from labelnoise.tracing.origin import remembered
 from labelnoise.training.machine import precision
 from labelnoise.training.methods import SHARED, first_training
-from labelnoise.workers import Workers
 
 EXECUTORS = {"local": Workers, "ray": Cluster}
 """Where runs train: in processes of this machine, or on the nodes of a Ray cluster."""
@@ -275,7 +275,7 @@ def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | No
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains whole grids: how the committed evidence is made. 1 if a run failed or cannot begin."""
-    parser = argparse.ArgumentParser(prog="labelnoise.sweep", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="labelnoise.runs.sweep", description=main.__doc__)
     parser.add_argument("grids", nargs="+", choices=GRIDS, help="grids of experiments, in order")
     parser.add_argument("--seeds", type=int, nargs="+", help="only runs of these seeds")
     parser.add_argument(

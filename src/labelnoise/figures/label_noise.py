@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from labelnoise import noise
 from labelnoise.figures import DASHES
 from labelnoise.noise import transition
-from labelnoise.sweep import Outcome
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 from labelnoise.training.task import given_labels
 

@@ -1,0 +1,1 @@
+"""`make reproduce`, its report, and the audit of the records."""
