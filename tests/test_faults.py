@@ -291,7 +291,8 @@ HURT = """
     import json, os, resource, signal, struct, sys
     from pathlib import Path
     import torch
-    from labelnoise import models, sweep, workers
+    from labelnoise import models
+    from labelnoise.runs import sweep, workers
     from labelnoise.experiments import Run
     from labelnoise.runs.ledger import Ledger
 

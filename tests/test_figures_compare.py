@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from labelnoise import experiments, theory
+from labelnoise.analysis.tables import gradients as gradients_tables
 from labelnoise.figures import compare
 from labelnoise.files import ROOT
 from labelnoise.losses import AGCE, CE, CLL, FL, GCE, LOSSES, MAE, MSE, LogitClip
@@ -58,7 +59,7 @@ def test_every_loss_can_be_drawn_beside_cross_entropy(name):
             assert np.isfinite(line.get_xydata().astype(float)).all()
         assert ax.get_xlabel()
         assert ax.get_ylabel()
-    table = compare.pair_table(CE(), loss)
+    table = gradients_tables.pair_table(CE(), loss)
     assert table.shape == (8, 2)
     assert not table.isin(["nan", "inf"]).any(axis=None)
 
@@ -67,7 +68,7 @@ def test_all_gradients_are_those_of_the_closed_forms():
     p_y = np.linspace(0.01, 0.99, 50)
     p = theory.simplex(p_y, 10)
     for loss in (named(name) for name in LOSSES if "LogitClip" not in name):
-        found = compare.curves(loss, p_y)
+        found = gradients_tables.curves(loss, p_y)
         assert np.allclose(found.value, theory.value(loss, p), rtol=1e-9), loss.name
         assert np.allclose(found.pull, theory.dL_dz(loss, p)[:, 0], rtol=1e-9), loss.name
 
@@ -75,13 +76,13 @@ def test_all_gradients_are_those_of_the_closed_forms():
 @pytest.mark.parametrize("loss", [MSE(), CLL(0.3, form="elementwise"), LogitClip(CE(), 2.0)])
 def test_the_slope_is_the_derivative_along_the_simplex(loss):
     p_y, h = np.array([0.06, 0.2, 0.42]), 1e-6
-    up, down = (compare.curves(loss, p_y + step).value for step in (h, -h))
-    assert np.allclose(compare.curves(loss, p_y).slope, (up - down) / (2 * h), rtol=1e-6)
+    up, down = (gradients_tables.curves(loss, p_y + step).value for step in (h, -h))
+    assert np.allclose(gradients_tables.curves(loss, p_y).slope, (up - down) / (2 * h), rtol=1e-6)
 
 
 def test_a_held_factor_is_drawn_as_it_trains():
     p_y = np.array([0.2, 0.7])
-    free, held = (compare.curves(FL(2.0, detach=d), p_y) for d in (False, True))
+    free, held = (gradients_tables.curves(FL(2.0, detach=d), p_y) for d in (False, True))
     assert np.allclose(free.value, held.value)
     assert np.allclose(held.weight, (1 - p_y) ** 2)
     assert (free.weight > held.weight).all()
@@ -123,19 +124,19 @@ def test_two_settings_of_one_loss_can_be_told_apart():
 def test_a_loss_that_never_pulls_is_drawn_flat():
     narrow = CLL(1e-6)
     compare.pair(narrow, narrow).canvas.draw()
-    table = compare.pair_table(narrow, CE())
+    table = gradients_tables.pair_table(narrow, CE())
     assert table.iloc[:, 0].tolist() == ["1", "0", "–", "0", "–", "–", "–", "nowhere"]
 
 
 def test_the_table_of_a_pair_prints_what_follows():
-    table = compare.pair_table(CE(), MAE())
+    table = gradients_tables.pair_table(CE(), MAE())
     assert list(table.columns) == ["CE", "MAE"]
     assert table["CE"].tolist() == ["unbounded", "1", "0.00", "0.9", "90.0", "99.9", "1.0",
                                     "nowhere"]  # fmt: skip
     assert table["MAE"].tolist() == ["2", "0.5", "0.50", "0.18", "36.0", "0.4", "4.0", "nowhere"]
-    smooth = compare.facts(named("LabelSmoothing"), 10)
+    smooth = gradients_tables.facts(named("LabelSmoothing"), 10)
     assert smooth["pushes away from the label"] == "from p_y = 0.91"  # 1 - epsilon + epsilon/K
-    assert list(compare.pair_table(CE(), CE(), 4).columns) == ["CE", "CE"]
+    assert list(gradients_tables.pair_table(CE(), CE(), 4).columns) == ["CE", "CE"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_the_table_of_a_pair_prints_what_follows():
      ("ANL-CE", "2"), ("NCE+RCE", "922")],
 )  # fmt: skip
 def test_the_largest_value_is_that_of_the_docstrings(name, bound):
-    assert compare.facts(named(name), 10)["largest L"] == bound
+    assert gradients_tables.facts(named(name), 10)["largest L"] == bound
 
 
 # --------------------------------------------------------------------------------- the choice

@@ -12,7 +12,9 @@ mpl.use("agg")
 from labelnoise import experiments, figures, losses, theory
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules import robustness_theory as rule
-from labelnoise.figures import ranking, robustness_theory
+from labelnoise.analysis.tables import mnist_symmetric as mnist_symmetric_tables
+from labelnoise.analysis.tables import robustness_theory as robustness_theory_tables
+from labelnoise.figures import mnist_symmetric, robustness_theory
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
 from labelnoise.runs.sweep import Outcome
 
@@ -63,7 +65,7 @@ def test_the_ranking_is_by_mean_last_epoch_and_counts_what_diverged():
     ce, mae = runs_of("CE"), runs_of("MAE")
     found = [outcome(ce[0], 80.0), outcome(ce[1], 82.0), outcome(mae[0], 95.0),
              outcome(mae[1], None)]  # fmt: skip
-    table = ranking.ranking_table(found)
+    table = mnist_symmetric_tables.ranking_table(found)
     assert list(table["loss"]) == ["MAE", "CE"]
     assert list(table["last epoch"]) == ["95.00", "81.00 ± 1.41"]
     assert list(table["seeds"]) == ["2 (1 diverged)", "2"]
@@ -72,7 +74,9 @@ def test_the_ranking_is_by_mean_last_epoch_and_counts_what_diverged():
 def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
     ce = runs_of("CE")
     cnn = experiments.headline([0])[:1]
-    figure = ranking.ranked([outcome(ce[0], 80.0), outcome(ce[1], 82.0)], [outcome(cnn[0], 50.0)])
+    figure = mnist_symmetric.ranked(
+        [outcome(ce[0], 80.0), outcome(ce[1], 82.0)], [outcome(cnn[0], 50.0)]
+    )
     drawn = [tuple(line.get_xdata()) for line in figure.axes[0].lines]
     assert (96.0,) in drawn
     assert (81.0,) in drawn
@@ -83,17 +87,22 @@ def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
 
 def test_a_lost_class_is_told_from_memorisation():
     run = runs_of("CE", seeds=(0,))[0]
-    assert ranking.fate(outcome(run, 95.0)) == "held"
-    assert ranking.fate(outcome(run, 80.0, best=80.5, fit_wrong=5.0)) == "lost classes"
-    assert ranking.fate(outcome(run, 9.8, best=9.8, fit_wrong=10.1)) == "lost classes"  # constant
-    assert ranking.fate(outcome(run, 80.0, fit_wrong=20.0)) == "memorised"
+    assert robustness_theory_tables.fate(outcome(run, 95.0)) == "held"
+    assert (
+        robustness_theory_tables.fate(outcome(run, 80.0, best=80.5, fit_wrong=5.0))
+        == "lost classes"
+    )
+    assert (
+        robustness_theory_tables.fate(outcome(run, 9.8, best=9.8, fit_wrong=10.1)) == "lost classes"
+    )  # constant
+    assert robustness_theory_tables.fate(outcome(run, 80.0, fit_wrong=20.0)) == "memorised"
 
 
 def test_the_summary_joins_theory_and_what_happened():
     a, b = runs_of("MAE")
     found = [outcome(a, 95.0), outcome(b, 86.0, best=86.5), outcome(runs_of("NCE")[0], 90.0),
              outcome(runs_of("CE")[0], 80.0, fit_wrong=20.0)]  # fmt: skip
-    table = ranking.summary_table(found, 10, 0.6)
+    table = robustness_theory_tables.summary_table(found, 10, 0.6)
     assert list(table.index) == ["MAE", "NCE", "CE"]
     assert list(table["symmetric"]) == ["yes", "yes", "no"]
     assert list(table["asymmetry ratio"]) == ["1.000", "–", "0.000"]
@@ -102,7 +111,7 @@ def test_the_summary_joins_theory_and_what_happened():
 
 
 def test_symmetric_losses_are_recognised():
-    named = {name: ranking.is_symmetric(losses.build(name, **s["parameters"]), 10)
+    named = {name: robustness_theory_tables.is_symmetric(losses.build(name, **s["parameters"]), 10)
              for name, s in losses.PUBLISHED["mnist"].items()}  # fmt: skip
     assert {name for name, found in named.items() if found} == {
         "MAE", "RCE", "NCE", "NFL", "NGCE", "NNCE", "NCE+MAE", "NCE+RCE", "NFL+RCE", "ANL-CE"
@@ -112,7 +121,7 @@ def test_symmetric_losses_are_recognised():
 def test_the_size_table_puts_both_networks_beside_the_pull():
     mlp, cnn = runs_of("CE", "RCE", seeds=(0,)), experiments.headline([0])[:1]
     found = [outcome(mlp[0], 80.0), outcome(mlp[1], 95.0), outcome(cnn[0], 50.0)]
-    table = ranking.size_table(found, ["RCE", "CE", "MAE"])
+    table = mnist_symmetric_tables.size_table(found, ["RCE", "CE", "MAE"])
     assert list(table.index) == ["RCE", "CE"]
     assert list(table["pull, untrained"]) == ["0.829", "0.900"]
     assert list(table["CNN, last epoch"]) == ["–", "50.00"]
@@ -124,7 +133,7 @@ def test_the_size_table_puts_both_networks_beside_the_pull():
 
 def test_predictions_take_seed_0_and_losses_of_p_y_only():
     found = [outcome(r, 90.0) for r in runs_of("CE", "AEL", "NCE", "NCE+AEL")]
-    table = ranking.predictions(found, 10, 0.6)
+    table = robustness_theory_tables.predictions(found, 10, 0.6)
     assert list(table.index) == ["CE", "AEL"]
     assert table.loc["AEL", "asymmetry ratio"] == pytest.approx(np.exp(-1 / 3.5))
     assert table.loc["CE", "wrong answers at most (%)"] == 100
@@ -150,20 +159,22 @@ def test_the_verdict_follows_its_rule():
 def test_the_claims_figure_has_every_setting_in_every_panel():
     found = [outcome(r, 60.0 + 5 * i) for i, r in enumerate(runs_of("CE", "AEL", "MAE", "GCE",
                                                                     seeds=(0,)))]  # fmt: skip
-    figure = ranking.claim(ranking.predictions(found, 10, 0.6))
+    figure = robustness_theory.claim(robustness_theory_tables.predictions(found, 10, 0.6))
     for ax in figure.axes:
         assert sum(len(line.get_xdata()) for line in ax.lines) == 4
-    assert list(ranking.claim_table(ranking.predictions(found, 10, 0.6)).index) == list(
-        ranking.criteria(0.6, 10)
-    )
+    assert list(
+        robustness_theory_tables.claim_table(
+            robustness_theory_tables.predictions(found, 10, 0.6)
+        ).index
+    ) == list(robustness_theory_tables.criteria(0.6, 10))
 
 
 def test_the_walk_over_sigma_keeps_weight_decay_apart():
     found = [outcome(r, 95.0) for r in experiments.cll_start()]
-    table = ranking.waking_table(found, 10)
+    table = robustness_theory_tables.waking_table(found, 10)
     assert len(table) == len(found)
     assert list(table["weight decay"]).count("0") == 4
-    assert ranking.waking(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
+    assert robustness_theory.waking(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
         [0.2, 0.25, 0.3, 0.33], rel=0.03
     )
 
@@ -172,26 +183,26 @@ def test_the_walk_over_sigma_keeps_weight_decay_apart():
 
 
 def test_losses_of_p_y_are_found_and_not_repeated():
-    names = [loss.name for loss in robustness_theory.of_target()]
+    names = [loss.name for loss in robustness_theory_tables.of_target()]
     assert {"CE", "GCE", "AGCE", "MixtureCLL"} <= set(names)
     assert not [n for n in names if "+" in n or n in ("NCE", "MSE", "LDR-KL")]
 
 
 def test_the_ratio_table_states_the_published_rates():
-    table = robustness_theory.ratio_table([AEL(2.5), CLL(1.0), MAE()], 10)
+    table = robustness_theory_tables.ratio_table([AEL(2.5), CLL(1.0), MAE()], 10)
     assert list(table["asymmetry ratio r"]) == ["0.670", "0.000", "1.000"]
     assert list(table["noise onto one class up to (%)"]) == ["40.1", "0.0", "50.0"]
     assert table.loc["MAE", "symmetric noise up to (%)"] == "90.0"
 
 
 def test_a_grid_overstates_the_ratio_and_comes_down_to_it():
-    coarse, fine = (robustness_theory.ratio_on_grid(CLL(0.5), n) for n in (10, 100))
+    coarse, fine = (robustness_theory_tables.ratio_on_grid(CLL(0.5), n) for n in (10, 100))
     assert coarse > 0.25 > fine > theory.asymmetry_ratio(CLL(0.5)) == 0
-    assert robustness_theory.ratio_on_grid(AEL(3.5), 100) == pytest.approx(0.751, abs=0.005)
+    assert robustness_theory_tables.ratio_on_grid(AEL(3.5), 100) == pytest.approx(0.751, abs=0.005)
 
 
 def test_cll_rests_where_its_asymmetry_begins():
-    table = robustness_theory.resting_table([CLL(1.0), CLL(0.5), CE(), MAE()], 10, 0.6)
+    table = robustness_theory_tables.resting_table([CLL(1.0), CLL(0.5), CE(), MAE()], 10, 0.6)
     for sigma in ("1", "0.5"):
         row = table.loc[f"CLL(target, sigma {sigma})"]
         begins, rests = row["asymmetric beyond an error of"], row["error at rest"]
@@ -202,7 +213,7 @@ def test_cll_rests_where_its_asymmetry_begins():
 
 def test_the_bound_is_drawn_and_kept():
     rates = (0.2, 0.5)
-    table = robustness_theory.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
+    table = robustness_theory_tables.bound_check([GCE(0.7), CLL(1.0), MAE()], rates)
     assert set(table["rates with a violation"]) == {"0 of 2"}
     assert float(table.loc["GCE", "worst / bound, any rate"]) > 0.1  # and not for nothing
     figure = robustness_theory.guarantees([GCE(0.7)], 10, rates)
@@ -219,7 +230,7 @@ def test_class_sums_are_drawn_relative_to_the_uniform_answer():
 
 def test_measured_weights_are_the_closed_form():
     for loss in (CE(), GCE(0.7), CLL(0.3)):
-        p_y, w = robustness_theory.measured_weights(loss, 10)
+        p_y, w = robustness_theory_tables.measured_weights(loss, 10)
         assert w == pytest.approx(theory.weight(loss, p_y), rel=1e-9)
 
 
@@ -231,7 +242,9 @@ def test_the_triangle_marks_the_least_risk():
 
 
 def test_calibration_has_the_noisy_posterior_as_its_yardstick():
-    table = robustness_theory.calibration_table([CE()], robustness_theory.three_class_noises())
+    table = robustness_theory_tables.calibration_table(
+        [CE()], robustness_theory_tables.three_class_noises()
+    )
     assert table.loc["CE", "symmetric 60 %"].startswith("100 %")
     assert table.loc["the noisy posterior itself", "symmetric 60 %"] == "100 %"
     assert int(table.loc["the noisy posterior itself", "pairflip 40 %"].rstrip(" %")) < 90

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from labelnoise import experiments, noise
+from labelnoise.analysis.tables import gradients as gradients_tables
+from labelnoise.analysis.tables import label_noise as label_noise_tables
 from labelnoise.figures import gradients
 from labelnoise.figures import label_noise as draw
 from labelnoise.losses import CE, CLL, GCE, MAE
@@ -127,22 +129,22 @@ def test_the_limits_are_approached():
 
 
 def test_the_tables_of_gradients_print_the_theory():
-    checked = gradients.gradient_table([CE(), CLL(0.5, form="vector"), CE()], 5, samples=20)
+    checked = gradients_tables.gradient_table([CE(), CLL(0.5, form="vector"), CE()], 5, samples=20)
     assert list(checked.index) == ["CE", "CLL(vector, sigma 0.5)"]
     assert set(checked["sympy"]) == {"0"}
     assert set(checked["dL/dz, autograd"]) == {"below 1e-13"}
     assert set(checked["dL/dz, finite differences"]) == {"below 1e-08"}
-    assert gradients.order(2e-13, 1e-13).startswith("NOT below")
-    peaks = gradients.peak_table([0.3, 1.0])
+    assert gradients_tables.order(2e-13, 1e-13).startswith("NOT below")
+    peaks = gradients_tables.peak_table([0.3, 1.0])
     assert peaks.loc["sigma 0.3"].tolist() == ["0.700", "0.700", "0.640", "0.640"]
     assert peaks.loc["sigma 1"].tolist() == ["0.000", "0.000", "0.382", "0.382"]
-    assert gradients.start_table([1.0], 10).loc["sigma 1", "target"] == "0.0540 (44.8 %)"
+    assert gradients_tables.start_table([1.0], 10).loc["sigma 1", "target"] == "0.0540 (44.8 %)"
     # the largest squared errors, 1 and 2, and what CLL makes of them at sigma = 1
-    limit = gradients.limit_table([1.0], 10).loc["sigma 1"].astype(float)
+    limit = gradients_tables.limit_table([1.0], 10).loc["sigma 1"].astype(float)
     one = 2 * np.exp(-0.5) - 1
     for form, gap in (("target", one), ("vector", 2 * np.exp(-1)), ("elementwise", 2 * one)):
         assert limit[form] == pytest.approx(gap, abs=4e-3)  # the grid stops just short of p_y = 0
-    rest = gradients.rest_table([CE(), MAE()], 10, 0.6)
+    rest = gradients_tables.rest_table([CE(), MAE()], 10, 0.6)
     assert rest.loc["CE"].tolist() == ["0.40", "0.632", "1.033", "0.873", "71.0"]
     assert rest.loc["MAE", "from wrong labels (%)"] == "–"
 
@@ -157,7 +159,7 @@ def outcome(run, share, norm, rate=60.0):
 
 @pytest.fixture
 def outcomes():
-    runs = gradients.headline_with([CE(), CLL(1.0)], seeds=[0, 1])
+    runs = experiments.headline(seeds=[0, 1])
     shares = ([70.0, 60.0], [40.0, 50.0], [74.0, 60.0], [44.0, 50.0])
     return [outcome(run, s, [0.5, 0.1]) for run, s in zip(runs, shares, strict=True)]
 
@@ -177,41 +179,37 @@ def test_training_shows_every_seed_and_the_mean(outcomes):
 def test_training_says_when_there_is_no_run():
     share = gradients.training([]).axes[0]
     assert [text.get_text() for text in share.texts] == ["no run recorded yet"]
-    assert gradients.training_table([]).empty
+    assert gradients_tables.training_table([]).empty
 
 
 def test_the_training_table_weighs_shares_by_how_many_are_wrong(outcomes):
-    table = gradients.training_table(outcomes, epochs=(1, 2, 3))
+    table = gradients_tables.training_table(outcomes, epochs=(1, 2, 3))
     assert table.loc[("CE", 1), "share (%)"] == "72.0 ± 2.8"
     assert table.loc[("CE", 2), "wrong : right"] == "1.00 ± 0.00", "60 % of the pull from 60 %"
     assert table.loc[("CE", 2), "pull, right label"] == "0.100 ± 0.000"
-    assert gradients.pulls(outcomes[0], 1) == pytest.approx((70, 0.5 * 0.3 / 0.4, 0.5 * 0.7 / 0.6))
+    assert gradients_tables.pulls(outcomes[0], 1) == pytest.approx(
+        (70, 0.5 * 0.3 / 0.4, 0.5 * 0.7 / 0.6)
+    )
     assert table.loc[("CLL(target, sigma 1)", 2), "wrong : right"] == "0.67 ± 0.00"
     assert table.loc[("CE", 3), "seeds"] == 0
     lost = outcome(outcomes[0].run, [70.0, None], [0.5, None])
-    assert gradients.pulls(lost, 1) is not None
-    assert gradients.pulls(lost, 2) is None
+    assert gradients_tables.pulls(lost, 1) is not None
+    assert gradients_tables.pulls(lost, 2) is None
 
 
 def test_theory_stands_beside_the_runs():
-    ce, cll = gradients.headline_with([CE(), CLL(1.0)], seeds=[0])
+    ce, cll = experiments.headline(seeds=[0])
     held_out = replace(cll, val_fraction=0.1)
     made = []
     for run, memorised in ((ce, 98.0), (cll, 1.0), (held_out, 2.0)):
         o = outcome(run, [70.0, 60.0], [0.5, 0.25])
         o.record["result"]["fit_wrong"] = memorised
         made.append(o)
-    table = gradients.rest_against_runs(made, epoch=2)
+    table = gradients_tables.rest_against_runs(made, epoch=2)
     assert table.loc["CE"].tolist() == ["0.873", "0.250", "71.0", "60.0", "98.0", 1]
     assert table.loc["CLL(target, sigma 1)", "memorised (%)"] == "1.0"
     assert table.loc["CLL(target, sigma 1), 90 % of the data", "memorised (%)"] == "2.0"
-    assert gradients.rest_against_runs([]).empty
-
-
-def test_headline_with_ce_and_cll_is_the_headline():
-    loss = experiments.CLL["parameters"]
-    runs = gradients.headline_with([CE(), CLL(**loss)], seeds=[0, 1, 2])
-    assert [run.key for run in runs] == [run.key for run in experiments.headline(seeds=[0, 1, 2])]
+    assert gradients_tables.rest_against_runs([]).empty
 
 
 # ------------------------------------------------------------------------------- 01: noise
@@ -280,8 +278,8 @@ def test_the_spread_is_drawn_cell_by_cell_and_sorted(sample):
 def test_exact_counts_are_drawn_beside_independent_draws(sample):
     _, true, _ = sample
     T = noise.symmetric(10, 0.6)
-    drawn = draw.class_rates(true, T, range(3))
-    exact = draw.class_rates(true, T, range(3), exact=True)
+    drawn = label_noise_tables.class_rates(true, T, range(3))
+    exact = label_noise_tables.class_rates(true, T, range(3), exact=True)
     assert np.allclose(exact, 0.6)
     flipped = noise.corrupt(true, T, 2)[1]
     assert drawn[2, 4] == flipped[true == 4].mean()
@@ -304,38 +302,40 @@ def test_the_vote_is_lost_at_the_limit():
 def test_instance_noise_shows_every_rate_and_the_class_means(sample):
     images, true, _ = sample
     rows = noise.instance_rows(images, true, 10, 0.6, seed=0)
-    means = draw.class_means(rows, true)
+    means = label_noise_tables.class_means(rows, true)
     rates = 1 - rows[np.arange(600), true]
     histogram, matrix, _ = draw.instance(rates, means, 0.6).axes
     assert sum(bar.get_height() for bar in histogram.patches) == 600
     assert np.allclose(matrix.images[0].get_array(), 100 * means)
     assert means[3] == pytest.approx(rows[true == 3].mean(axis=0))
-    assert np.isnan(draw.class_means(rows[true != 3], true[true != 3])[3]).all()
+    assert np.isnan(label_noise_tables.class_means(rows[true != 3], true[true != 3])[3]).all()
 
 
 def test_the_table_of_instances_counts_samples():
     rows = np.array([[0.3, 0.7, 0.0], [0.4, 0.35, 0.25], [0.05, 0.95, 0.0], [0.0, 0.0, 1.0]])
-    table = draw.instance_table(rows, np.array([0, 0, 1, 2]))
+    table = label_noise_tables.instance_table(rows, np.array([0, 0, 1, 2]))
     assert table.tolist() == ["33.8", "31.5", "50", "25"]
 
 
 def test_the_tables_of_rates():
     labels = np.repeat(np.arange(10), 6)
-    rates = draw.rate_table({"asymmetric": noise.asymmetric("mnist", 0.4)}, labels[labels == 7])
+    rates = label_noise_tables.rate_table(
+        {"asymmetric": noise.asymmetric("mnist", 0.4)}, labels[labels == 7]
+    )
     assert rates.loc["asymmetric"].tolist() == ["20.0", "40.0", "0.667"]
-    conventions = draw.convention_table((0.5, 0.6), (2, 10))
+    conventions = label_noise_tables.convention_table((0.5, 0.6), (2, 10))
     assert conventions.loc["60 % nominal"].tolist() == ["30.0", "54.0"]
     assert conventions.loc["50 % nominal", "K = 10"] == "45.0"
-    margins = draw.margin_table((0.6, 0.9), 10)
+    margins = label_noise_tables.margin_table((0.6, 0.9), 10)
     assert margins.loc["60 %"].tolist() == ["40.0", "6.7", "0.167"]
     assert margins.loc["90 %", "confusion ratio"] == "1.000"
 
 
 def test_the_table_of_seeds(sample):
     _, true, noisy = sample
-    table = draw.seed_table(true, noise.symmetric(10, 0.6), [0, 1])
+    table = label_noise_tables.seed_table(true, noise.symmetric(10, 0.6), [0, 1])
     assert table.loc["seed 0", "first labels"] == " ".join(map(str, noisy[:12]))
-    assert table.loc["seed 0", "SHA-256"] == draw.fingerprint(noisy)[:12]
+    assert table.loc["seed 0", "SHA-256"] == label_noise_tables.fingerprint(noisy)[:12]
     assert table["SHA-256"].is_unique
     assert 25 < float(table.loc["seed 1", "wrong here and under seed 0 (%)"]) < 47
 
@@ -343,19 +343,21 @@ def test_the_table_of_seeds(sample):
 def test_a_record_of_other_flips_is_seen(sample):
     images, true, _ = sample
     (run, *_) = experiments.headline(seeds=[0])
-    flips = draw.fingerprint(given_labels(run, images, true))
+    flips = label_noise_tables.fingerprint(given_labels(run, images, true))
     rate = {"noise_rate": 60.0}
     made = [{"provenance": {"flips_sha256": f}, "result": rate} for f in (flips, "0" * 64)]
     recorded = [Outcome(run, record, "committed") for record in made]
-    table = draw.provenance_table(recorded, images, true)
+    table = label_noise_tables.provenance_table(recorded, images, true)
     assert table["as recorded"].tolist() == ["yes", "NO"]
-    assert draw.provenance_table([], images, true).empty
+    assert label_noise_tables.provenance_table([], images, true).empty
 
 
 def test_fingerprints_do_not_depend_on_the_integer_type():
     labels = np.array([3, 1, 2])
-    assert draw.fingerprint(labels) == draw.fingerprint(labels.astype(np.int32))
-    assert draw.fingerprint(labels).startswith("7c4cec7a")
+    assert label_noise_tables.fingerprint(labels) == label_noise_tables.fingerprint(
+        labels.astype(np.int32)
+    )
+    assert label_noise_tables.fingerprint(labels).startswith("7c4cec7a")
 
 
 # ---------------------------------------------------------------------- bad input, notebooks
@@ -369,15 +371,17 @@ def test_fingerprints_do_not_depend_on_the_integer_type():
         (lambda: draw.matrices({}), "named is empty"),
         (lambda: draw.spread(np.full((2, 2), np.nan)), "no finite value"),
         (lambda: draw.exact_or_drawn(np.zeros((2, 10)), np.zeros((3, 10)), 0.6), r"\(3, 10\)"),
-        (lambda: draw.class_rates(np.arange(2), np.eye(2), range(0)), "at least one seed"),
-        (lambda: draw.seed_table(np.arange(2), np.eye(2), 0), "seeds=0"),
+        (
+            lambda: label_noise_tables.class_rates(np.arange(2), np.eye(2), range(0)),
+            "at least one seed",
+        ),
+        (lambda: label_noise_tables.seed_table(np.arange(2), np.eye(2), 0), "seeds=0"),
         (lambda: draw.margin(1, 0.6), "num_classes=1"),
         (lambda: draw.margin(10, 1.6), "rate=1.6"),
         (lambda: gradients.bandwidth_map([0.5], 10), "two different bandwidths"),
         (lambda: gradients.bandwidth_map([0.0, 0.5], 10), "sigma"),
         (lambda: gradients.over_p([CE()], 1), "num_classes=1"),
         (lambda: gradients.start([-0.5, 1.0], (10,)), "sigma"),
-        (lambda: gradients.headline_with([CE()], ["0"]), "seed='0'"),
     ],
 )
 def test_bad_input_is_named(call, named):

@@ -335,7 +335,7 @@ def test_an_exception_before_the_rename_leaves_nothing(call, death, book, monkey
 KILLED = """
     import json, os, signal, sys
     from pathlib import Path
-    from labelnoise import ledger
+    from labelnoise.runs import ledger
     def die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     setattr(os, sys.argv[1], die)

@@ -79,7 +79,7 @@ def test_a_missing_manifest_is_an_error_that_names_it(tmp_path):
 ADDS = """
     import sys
     from pathlib import Path
-    from labelnoise import manifest
+    from labelnoise.runs import manifest
     folder, mine = Path(sys.argv[1]), sys.argv[2]
     for n in range(20):
         (folder / f"{mine}{n}.json").write_text(mine)

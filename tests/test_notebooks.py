@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from labelnoise import data, experiments
+from labelnoise.analysis.tables.confident_learning import evidence
 from labelnoise.config import Run
 from labelnoise.experiments import profile_runs
-from labelnoise.figures.confident_learning import evidence
 from labelnoise.files import ROOT
 from labelnoise.reproduce import report
 from labelnoise.runs.sweep import sweep

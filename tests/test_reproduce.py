@@ -57,8 +57,8 @@ def test_a_killed_execution_leaves_no_notebook_that_looks_done(tmp_path):
     cell = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
     source = notebook(tmp_path / "00_a.ipynb", cell)
     target = tmp_path / "out" / "00_a.ipynb"
-    code = ("from pathlib import Path; from labelnoise import reproduce; "
-            f"reproduce.execute(Path({str(source)!r}), Path({str(target)!r}), {{}})")  # fmt: skip
+    code = ("from pathlib import Path; from labelnoise.reproduce import job; "
+            f"job.execute(Path({str(source)!r}), Path({str(target)!r}), {{}})")  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ def test_report_puts_paper_committed_and_this_machine_side_by_side(tmp_path):
     assert "| this machine " in text
     assert "96.81" in text
     assert "not trained here" in text
-    page = (tmp_path / "reproduce.report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
     assert page.count("<table") == text.count("## ") - text.count("(none)")
     assert "96.81" in page
 

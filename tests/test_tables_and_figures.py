@@ -11,7 +11,8 @@ mpl.use("agg")
 
 from labelnoise import config, experiments, figures
 from labelnoise.analysis import tables
-from labelnoise.figures import training
+from labelnoise.analysis.tables import mnist_symmetric as mnist_symmetric_tables
+from labelnoise.figures import mnist_symmetric
 from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
@@ -75,18 +76,18 @@ def test_two_precisions_are_compared_seed_by_seed():
 
     ours = made("bfloat16", {0: 50.0, 1: 60.0, 2: 70.0})
     again = made("float32", {0: 51.0, 1: 61.0, 2: 71.0})
-    row = tables.parity_table(ours, again).loc["mlp", "CE"]
+    row = mnist_symmetric_tables.parity_table(ours, again).loc["mlp", "CE"]
     assert row["bfloat16"] == "60.00 ± 10.00"
     assert row["float32"] == "61.00 ± 10.00"
     assert row["difference"] == "1.00 ± 0.00"  # unpaired, its spread would be that of the seeds
     assert row["seeds"] == 3
-    assert tables.parity_table(ours, again[1:]).loc["mlp", "CE"]["seeds"] == 2
+    assert mnist_symmetric_tables.parity_table(ours, again[1:]).loc["mlp", "CE"]["seeds"] == 2
 
 
 def test_bandwidth_table_is_sigma_by_form():
     grid = [r for r in experiments.cll_map() if r.loss["name"] == "CLL"]
     found = [outcome(r, 10 * i) for i, r in enumerate(grid)]
-    table = tables.bandwidth_table(found)
+    table = mnist_symmetric_tables.bandwidth_table(found)
     assert list(table.index) == sorted(experiments.CLL_SIGMAS)
     assert list(table.columns) == list(experiments.CLL_FORMS)
     assert table.loc[1.0, "vector"] == "100.00"
@@ -94,7 +95,7 @@ def test_bandwidth_table_is_sigma_by_form():
 
 def test_protocol_rows_keep_the_rules_apart():
     runs = [*experiments.ce_protocols(), *experiments.headline([0])]
-    rows = tables.protocol_rows([outcome(r, 50.0) for r in runs])
+    rows = mnist_symmetric_tables.protocol_rows([outcome(r, 50.0) for r in runs])
     assert rows["CE, cnn4"] == {"last epoch": 50.0, "noisy validation": 97.5, "best epoch": 99.0}
     assert rows["CE, cnn4, true label kept"]["noisy validation"] is None
     assert list(rows)[-1] == "CLL, cnn4"
@@ -103,7 +104,7 @@ def test_protocol_rows_keep_the_rules_apart():
 def test_curves_are_drawn_from_the_records():
     runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
     found = [outcome(runs[0], 40.0), outcome(runs[1], 60.0)]
-    ax = training.learning_curves(found, {"paper": (96.81, "CLL")}).axes[0]
+    ax = mnist_symmetric.learning_curves(found, {"paper": (96.81, "CLL")}).axes[0]
     lines = [list(line.get_ydata()) for line in ax.lines]
     assert [50, 60, 40] in lines
     assert [50, 60, 60] in lines
@@ -115,8 +116,8 @@ def test_curves_are_drawn_from_the_records():
 
 def test_map_draws_every_point_of_both_networks():
     grid = [*experiments.cll_map(), *experiments.cll_points()]
-    mlp, cnn, references = tables.split_map([outcome(r, 90.0) for r in grid])
-    figure = training.cll_map(mlp, cnn, references, 96.81)
+    mlp, cnn, references = mnist_symmetric_tables.split_map([outcome(r, 90.0) for r in grid])
+    figure = mnist_symmetric.cll_map(mlp, cnn, references, 96.81)
     points = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 6]
     assert len(points) == 3
     assert set(references) == {"CE", "MAE", "GCE"}
@@ -125,7 +126,7 @@ def test_map_draws_every_point_of_both_networks():
 
 def test_protocol_bars_have_the_height_of_their_number():
     rows = {"CE": {"last epoch": 49.3, "noisy validation": None, "best epoch": 96.9}}
-    ax = training.protocol_bars(rows, {"CE if points": 53.38}).axes[0]
+    ax = mnist_symmetric.protocol_bars(rows, {"CE if points": 53.38}).axes[0]
     assert [round(bar.get_width(), 1) for bar in ax.patches][::2] == [49.3, 96.9]
 
 
@@ -135,7 +136,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, monkeypatch):
     for _ in range(2):
         figures.style()
         rows = {"CE": {"last epoch": 49.3, "noisy validation": 96.0, "best epoch": 96.9}}
-        figures.save(training.protocol_bars(rows, {"CE if points": 53.38}), "test")
+        figures.save(mnist_symmetric.protocol_bars(rows, {"CE if points": 53.38}), "test")
         files = [tmp_path / "figures" / f"test.{kind}" for kind in ("pdf", "png")]
         written.append([path.read_bytes() for path in files])
     assert written[0] == written[1]

@@ -71,9 +71,10 @@ def vouched(told: object) -> bool:
 QUOTED = {("00_headline", "paper"), ("03_headline", "paper"), ("10_claims", "claim"),
           ("10_claims", "test"), ("10_claims", "paper")}  # fmt: skip
 ALGEBRA = {
-    "figures.model_the_noise.convention_table", "figures.model_the_noise.learnt_table",
-    "figures.dmi.permutation_table", "figures.dmi.processed_table",
-    "figures.dmi.rare_class_table", "figures.dmi.slope_table",
+    "analysis.tables.model_the_noise.convention_table",
+    "analysis.tables.model_the_noise.learnt_table",
+    "analysis.tables.dmi.permutation_table", "analysis.tables.dmi.processed_table",
+    "analysis.tables.dmi.rare_class_table", "analysis.tables.dmi.slope_table",
     "analysis.claims.peaks", "analysis.claims.within",
 }  # fmt: skip
 """What computes numbers of no record, loss or array, from the formulas of the theory alone."""

@@ -67,8 +67,8 @@ class Records:
     def evidence(self, ledger: str, name: str):
         """What the arrays beside the record say, with the labels of its data set. ``DataError`` if
         that is not on this machine: nothing is fetched to explain a number."""
+        from labelnoise.analysis.tables.confident_learning import evidence
         from labelnoise.data import DataError, formats, sources
-        from labelnoise.figures.confident_learning import evidence
 
         if name not in self.said:
             outcome = self.outcome(ledger, name)

@@ -2,7 +2,7 @@
 
     images, labels = load("mnist", "train")   # uint8 [60000, 1, 28, 28], int64 [60000]
 
-| name | splits | `load` returns | files, below one of `data_sources.directories()` |
+| name | splits | `load` returns | files, below one of `sources.directories()` |
 |---|---|---|---|
 | `mnist`, `fashion_mnist` | train 60000, test 10000 | images `[N, 1, 28, 28]`, labels | `MNIST/raw/`, `FashionMNIST/raw/`: IDX, plain or `.gz` |
 | `fashion_bag` | train 60000, test 10000 | those images, labels: 0 a bag, 1 any other | those of `fashion_mnist` |
@@ -16,7 +16,7 @@
 them, and no reader yet: loading one is refused.
 
 Images are uint8 in 0..255, labels int64, both C-contiguous and owned by the caller. What is read
-is held against published checksums before it is used, whatever its source; see `data_sources`
+is held against published checksums before it is used, whatever its source; see `data.sources`
 for where it is looked for. The command line fetches and verifies:
 
     python -m labelnoise.data mnist,fashion_mnist

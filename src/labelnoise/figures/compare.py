@@ -8,46 +8,25 @@ spread evenly over the other classes, and the logits are centred, which only Log
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from labelnoise import experiments, theory
+from labelnoise.analysis.tables.gradients import GRID, label
 from labelnoise.figures import DASHES, colour
-from labelnoise.figures.gradients import BELIEF, GRID, bandwidths, below, label
+from labelnoise.figures.gradients import BELIEF, bandwidths, below
 from labelnoise.losses import CLL, PUBLISHED, Loss, build
 from labelnoise.tracing import traced
 
 if TYPE_CHECKING:
     from ipywidgets import Box
+from labelnoise.analysis.tables.gradients import Curves, curves
 
 ENDS = 1 / (1 + np.exp(-np.linspace(-7, 7, 701)))  # p_y from 0.001 to 0.999, dense at both ends
 FORM_COLOURS = ("#0072B2", "#56B4E9", "#000000")
-FAR = 1e8  # a logit so large that p_y = 0 or 1 for every purpose
-
-
-class Curves(NamedTuple):
-    """A loss along p_y: its value, and the signed derivatives that training follows.
-
-    ``slope`` is the derivative in p_y with the other p_k shrinking in proportion, which by the
-    Jacobian of softmax is dL/dz_y / (p_y (1 - p_y)); for a loss of p_y alone it is dL/dp_y.
-    (A loss that holds a factor constant, as FL with ``detach``, has the slope it trains with.)
-    """
-
-    p_y: np.ndarray
-    value: np.ndarray
-    slope: np.ndarray
-    pull: np.ndarray
-
-    @property
-    def weight(self) -> np.ndarray:
-        """|dL/dz_y| / (1 - p_y): the pull as a multiple of cross-entropy's."""
-        return abs(self.pull) / (1 - self.p_y)
 
 
 def choose(setting: dict) -> Loss:
@@ -73,16 +52,6 @@ def choose(setting: dict) -> Loss:
         has = ", ".join(usual) or "none"
         raise ValueError(f"loss {name} has no parameter {', '.join(unknown)}; it has: {has}")
     return build(name, **{**usual, **given})
-
-
-def curves(loss: Loss, p_y: ArrayLike, num_classes: int = 10) -> Curves:
-    """``loss`` along ``p_y``, which lies strictly between 0 and 1."""
-    p_y = np.atleast_1d(np.asarray(p_y, dtype=float))
-    z = torch.from_numpy(np.log(theory.simplex(p_y, num_classes)))
-    z = z - z.mean(dim=1, keepdim=True)
-    y = torch.zeros(len(z), dtype=torch.int64)
-    pull = theory.by_autograd(loss, z, y)[:, 0]
-    return Curves(p_y, loss.per_sample(z, y).numpy(), pull / (p_y * (1 - p_y)), pull)
 
 
 PANELS: tuple[tuple[str, str, Callable[[Curves], np.ndarray]], ...] = (
@@ -135,46 +104,6 @@ def pair(first: Loss, second: Loss, num_classes: int = 10) -> Figure:
     return figure
 
 
-def pair_table(first: Loss, second: Loss, num_classes: int = 10) -> pd.DataFrame:
-    """What follows from the choice of two losses, in numbers; rest spread evenly."""
-    columns = [facts(loss, num_classes) for loss in (first, second)]
-    table = pd.DataFrame([list(column.values()) for column in columns], columns=list(columns[0])).T
-    return table.set_axis([label(first), label(second)], axis=1)
-
-
-def facts(loss: Loss, num_classes: int) -> dict[str, str]:
-    """Where a loss pulls hardest, and how hard it pulls elsewhere, rounded."""
-    found = curves(loss, np.linspace(0, 1, 10001)[1:-1], num_classes)
-    pull = abs(found.pull)
-    peak, worst = pull.max(), largest(loss, found.value.max(), num_classes)
-    start, doubted, trusted = abs(curves(loss, (1 / num_classes, 0.001, 0.99), num_classes).pull)
-    away = found.p_y[found.pull > 1e-9 * peak]
-
-    def share(part: float) -> str:
-        return f"{100 * part / peak:.1f}" if peak > 0 else "–"
-
-    return {
-        "largest L": "unbounded" if np.isinf(worst) else f"{worst:.3g}",
-        "largest pull |dL/dz_y|": f"{peak:.3g}",
-        "… at p_y": f"{found.p_y[pull.argmax()]:.2f}" if peak > 0 else "–",
-        f"pull, untrained (p_y = 1/{num_classes})": f"{start:.3g}",
-        "… % of the largest": share(start),
-        "pull at p_y = 0.001, % of the largest": share(doubted),
-        "pull at p_y = 0.99, % of the largest": share(trusted),
-        "pushes away from the label": f"from p_y = {away[0]:.2f}" if len(away) else "nowhere",
-    }
-
-
-def largest(loss: Loss, inside: float, num_classes: int) -> float:
-    """The largest L over all p_y, given the largest one ``inside``; infinite if L goes on growing
-    in proportion to the logits."""
-    z = torch.zeros(4, num_classes, dtype=torch.float64)
-    z[:, 0] = torch.tensor((-2 * FAR, -FAR, 2 * FAR, FAR))
-    z = z - z.mean(dim=1, keepdim=True)
-    ends = loss.per_sample(z, torch.zeros(4, dtype=torch.int64)).numpy()
-    return np.inf if max(ends[0] - ends[1], ends[2] - ends[3]) > 1 else max(inside, *ends)
-
-
 @traced
 def frames(sigmas: Sequence[float], num_classes: int = 10) -> Figure:
     """L, |dL/dp_y| and |dL/dz_y| of CLL's three forms, a row a sigma, each with its own scale; dots
@@ -220,9 +149,6 @@ def slider(sigmas: Sequence[float], num_classes: int = 10) -> "Box":
 
     control.observe(redraw, names="value")
     return VBox([control, picture])
-
-
-# -------------------------------------------------------------------------------------- parts
 
 
 def frame(sigma: float, num_classes: int) -> bytes:

@@ -1,33 +1,23 @@
 """Pictures of gradients: closed forms over p_y and sigma, and who pulls while a network trains."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
-from labelnoise.analysis.tables import by_label, spread
-from labelnoise.config import Run, loss_label
-from labelnoise.data import INFO
-from labelnoise.experiments import headline
+from labelnoise.analysis.tables import by_label
+from labelnoise.analysis.tables.gradients import GRID, distinct, label
 from labelnoise.figures import DASHES, colour
-from labelnoise.figures.training import curve
-from labelnoise.losses import CLL, Loss, build
+from labelnoise.figures.mnist_symmetric import curve
+from labelnoise.losses import CLL, Loss
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 
 BELIEF = "p_y, belief in the given label (probability)"
-GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where every loss is finite
-
-
-def label(loss: Loss) -> str:
-    """The loss as tables print it."""
-    return loss_label({"name": loss.name, "parameters": loss.settings()})
 
 
 @traced
@@ -218,160 +208,12 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
-def training_table(
-    outcomes: Sequence[Outcome], epochs: Sequence[int] = (1, 10, 25, 50)
-) -> pd.DataFrame:
-    """Who pulls in some epochs, mean ± standard deviation over seeds: the share of the gradient
-    norm that comes from mislabelled samples, the mean ||dL/dz|| of a sample with a right and with
-    a wrong label, and their ratio."""
-    columns = ["loss", "epoch", "share (%)", "pull, right label", "pull, wrong label",
-               "wrong : right", "seeds"]  # fmt: skip
-    rows = []
-    for name, group in by_label(outcomes).items():
-        for epoch in epochs:
-            seen = [found for o in group if (found := pulls(o, epoch)) is not None]
-            share, right, wrong = zip(*seen, strict=True) if seen else ((), (), ())
-            ratio = [w / r for w, r in zip(wrong, right, strict=True)]
-            cells = spread(share, 1), spread(right, 3), spread(wrong, 3), spread(ratio, 2)
-            rows.append((name, epoch, *cells, len(seen)))
-    return pd.DataFrame(rows, columns=columns).set_index(["loss", "epoch"])
-
-
-def pulls(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
-    """(share in percent, mean pull of a right label, mean pull of a wrong one) of one run; None if
-    the run has no such epoch, or diverged in it. The share splits the mean over all samples."""
-    curves, rate = outcome.record["curves"], outcome.record["result"]["noise_rate"]
-    measured = len(curves["gradient_share"])
-    if not 1 <= epoch <= measured or curves["gradient_share"][epoch - 1] is None:
-        return None
-    share, norm = curves["gradient_share"][epoch - 1], curves["gradient_norm"][epoch - 1]
-    return share, norm * (100 - share) / (100 - rate), norm * share / rate
-
-
-def gradient_table(losses: Sequence[Loss], num_classes: int, samples: int = 200) -> pd.DataFrame:
-    """Each closed form against sympy, the code of the loss, autograd and finite differences; only
-    the orders of magnitude, which no machine changes."""
-    rows = {}
-    for loss in distinct(losses):
-        found = theory.check(loss, num_classes, samples)
-        rows[label(loss)] = {
-            "sympy": "0" if set(theory.symbolic_rest(loss)) == {0} else "NOT 0",
-            "L, code": order(found.value, 1e-13),
-            "dL/dz, autograd": order(found.autograd, 1e-13),
-            "dL/dz, finite differences": order(found.finite, 1e-8),
-        }
-    return pd.DataFrame(rows).T
-
-
-def order(error: float, tolerance: float) -> str:
-    return f"{'below' if error < tolerance else 'NOT below'} {tolerance:.0e}"
-
-
-def peak_table(sigmas: Sequence[float]) -> pd.DataFrame:
-    """The p_y at which CLL ``target`` is steepest: closed form, and found on a fine grid."""
-    fine = np.linspace(0, 1, 100001)
-    p = theory.simplex(fine, 2)
-    rows = {}
-    for sigma in sigmas:
-        slope, pull = (abs(f(CLL(sigma), p)[:, 0]) for f in (theory.dL_dp, theory.dL_dz))
-        rows[f"sigma {sigma:g}"] = {
-            "|dL/dp_y|": f"{theory.steepest_in_p(sigma):.3f}",
-            "on a grid": f"{fine[slope.argmax()]:.3f}",
-            "|dL/dz_y|": f"{theory.steepest_in_z(sigma):.3f}",
-            "on the grid": f"{fine[pull.argmax()]:.3f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-def start_table(sigmas: Sequence[float], num_classes: int) -> pd.DataFrame:
-    """The pull on an untrained network, |dL/dz_y| at p = 1/K, for the forms of CLL, and its share
-    of the largest pull of the same loss."""
-    rows = {}
-    for sigma in sigmas:
-        found = {
-            form: theory.pull_at_start(CLL(sigma, form=form), num_classes)
-            for form in theory.CLL_FORMULAS
-        }
-        rows[f"sigma {sigma:g}"] = {
-            form: f"{pull:.4f} ({100 * share:.1f} %)" for form, (pull, share) in found.items()
-        }
-    return pd.DataFrame(rows).T
-
-
-def limit_table(sigmas: Sequence[float], num_classes: int) -> pd.DataFrame:
-    """How far 2 sigma^2 CLL is from the squared error of its form, at the worst p that is drawn."""
-    p = np.concatenate([theory.simplex(GRID, num_classes, rest) for rest in ("uniform", "one")])
-    e = (np.arange(num_classes) == 0) - p
-    squared = {"target": e[:, 0] ** 2, "vector": (e**2).sum(1), "elementwise": (e**2).sum(1)}
-    rows = {}
-    for sigma in sigmas:
-        scaled = {f: 2 * sigma**2 * theory.value(CLL(sigma, form=f), p) for f in squared}
-        rows[f"sigma {sigma:g}"] = {
-            form: f"{np.abs(scaled[form] - goal).max():.4f}" for form, goal in squared.items()
-        }
-    return pd.DataFrame(rows).T
-
-
-def rest_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
-    """What each loss makes of look-alikes with symmetric noise (see ``theory.at_rest``)."""
-    rows = {}
-    for loss in distinct(losses):
-        rest = theory.at_rest(loss, num_classes, rate)
-        rows[label(loss)] = {
-            "belief in the true class": f"{rest.belief:.2f}",
-            "pull, right label": f"{rest.right:.3f}",
-            "pull, wrong label": f"{rest.wrong:.3f}",
-            "mean pull": f"{rest.mean:.3f}",
-            "from wrong labels (%)": "–" if rest.share is None else f"{rest.share:.1f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFrame:
-    """``theory.at_rest`` beside what happened under symmetric noise: the mean pull and its share
-    from wrong labels, predicted and measured in ``epoch``, then what was memorised in the end."""
-    groups: dict[str, list[Outcome]] = {}
-    for o in outcomes:
-        kept = f", {100 - 100 * o.run.val_fraction:g} % of the data" if o.run.val_fraction else ""
-        groups.setdefault(o.run.label + kept, []).append(o)
-    rows = {}
-    for name, group in groups.items():
-        run = group[0].run
-        loss = build(run.loss["name"], **run.loss["parameters"])
-        rest = theory.at_rest(loss, INFO[run.dataset].num_classes, run.noise["rate"])
-        curves = [o.record["curves"] for o in group if pulls(o, epoch) is not None]
-        rows[name] = {
-            "mean pull, predicted": f"{rest.mean:.3f}",
-            "measured": spread([c["gradient_norm"][epoch - 1] for c in curves], 3),
-            "share (%), predicted": "–" if rest.share is None else f"{rest.share:.1f}",
-            "share, measured": spread([c["gradient_share"][epoch - 1] for c in curves], 1),
-            "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
-            "seeds": len(group),
-        }
-    return pd.DataFrame(rows).T
-
-
-def headline_with(losses: Sequence[Loss], seeds: Sequence[int]) -> list[Run]:
-    """The runs of the headline experiment with these losses in the place of CE and CLL."""
-    pattern = headline(seeds=[0])[0]
-    settings = [{"name": type(loss).__name__, "parameters": loss.settings()} for loss in losses]
-    return [replace(pattern, loss=loss, seed=seed) for seed in seeds for loss in settings]
-
-
-# -------------------------------------------------------------------------------------- parts
-
-
 def bandwidths(sigmas: Sequence[float], n: int) -> np.ndarray:
     """``n`` bandwidths from the smallest to the largest of ``sigmas``, evenly on a log scale."""
     low, high = (CLL(extreme(sigmas, default=0.0)).sigma for extreme in (min, max))
     if low == high:
         raise ValueError(f"sigmas={list(sigmas)!r} must hold two different bandwidths or more")
     return np.geomspace(low, high, n)
-
-
-def distinct(losses: Sequence[Loss]) -> list[Loss]:
-    """Each loss once, by its label."""
-    return list({label(loss): loss for loss in losses}.values())
 
 
 def line_styles(losses: Sequence[Loss]) -> list[dict]:

@@ -10,25 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
-from labelnoise import noise, theory
-from labelnoise.figures import DASHES
-from labelnoise.figures.gradients import below, distinct, label, line_styles, sigma_axis
+from labelnoise import theory
+from labelnoise.analysis import stats
+from labelnoise.analysis.rules.robustness_theory import p_value
+from labelnoise.analysis.tables.gradients import distinct, label
+from labelnoise.analysis.tables.robustness_theory import (
+    measured_weights,
+    over_settings,
+    ratio_on_grid,
+    worst_excess,
+)
+from labelnoise.figures import DASHES, FAMILIES, colour, family
+from labelnoise.figures.gradients import below, line_styles, sigma_axis
 from labelnoise.losses import CLL, Loss, build
-from labelnoise.losses.published import PUBLISHED
+from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
-
-# ---------------------------------------------------------------------------- the losses to look at
-
-
-def of_target(dataset: str = "mnist") -> list[Loss]:
-    """Every loss of p_y alone at its published setting (CLL is not among them); a sum whose other
-    weight is 0 is the loss that is left, and not repeated."""
-    settings = PUBLISHED[dataset].items()
-    built = [build(name, **s["parameters"]) for name, s in settings if "+" not in name]
-    return [loss for loss in built if theory.sees_only_target(loss)]
-
-
-# ------------------------------------------------------------------------ symmetry and excess risk
 
 
 @traced
@@ -50,27 +46,6 @@ def class_sums(losses: Sequence[Loss], num_classes: int) -> Figure:
     right.set(xlabel="classes that share the probability", title="An even split over some classes")
     below(figure, left)
     return figure
-
-
-@traced
-def symmetry_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
-    """The range of the class sum, how far it strays relative to its largest value, and what follows
-    at symmetric noise: the bound on the excess risk, and on the share of wrong answers."""
-    rows = {}
-    for loss in distinct(losses):
-        found = theory.class_sum_range(loss, num_classes)
-        bound = theory.excess_risk_bound(loss, num_classes, rate)
-        bounded = np.isfinite(found.high)
-        rows[label(loss)] = {
-            "least class sum": f"{found.low:.4g}",
-            "largest": f"{found.high:.4g}" if bounded else "no bound",
-            "strays by (%)": f"{100 * found.spread / found.high:.1f}" if bounded else "100",
-            "excess risk at most": f"{bound:.4g}" if bounded else "no bound",
-            "wrong answers at most (%)": percent_or_none(
-                theory.error_bound(loss, num_classes, rate)
-            ),
-        }
-    return pd.DataFrame(rows).T
 
 
 @traced
@@ -98,32 +73,6 @@ def guarantees(losses: Sequence[Loss], num_classes: int, rates: Sequence[float])
     return figure
 
 
-def worst_excess(loss: Loss, rates: Sequence[float], steps: int = 24) -> np.ndarray:
-    """The largest excess risk over all posteriors of a lattice with K = 3, for each rate."""
-    q, answers = theory.lattice(3, 12), theory.lattice(3, steps)
-    return np.array([theory.excess_risk(loss, q, float(r), answers).max() for r in rates])
-
-
-def bound_check(losses: Sequence[Loss], rates: Sequence[float]) -> pd.DataFrame:
-    """The excess risk against its bound, K = 3: both at the last of ``rates``, the worst over all
-    posteriors; the largest share of the bound over all rates; how often it is violated."""
-    rows = {}
-    for loss in distinct(losses):
-        rates = [float(r) for r in rates if r > 0]
-        bound = np.array([theory.excess_risk_bound(loss, 3, r) for r in rates])
-        worst = worst_excess(loss, rates)
-        violated = int((worst > bound + 1e-9).sum())
-        share = (worst / np.where(bound > 0, bound, np.inf)).max()
-        bounded, symmetric = np.isfinite(bound).all(), (bound == 0).all()
-        rows[label(loss)] = {
-            "bound": "0" if symmetric else f"{bound[-1]:.3g}" if bounded else "none",
-            "worst found": f"{worst[-1]:.3g}",
-            "worst / bound, any rate": f"{share:.2f}" if bounded and not symmetric else "–",
-            "rates with a violation": f"{violated} of {len(rates)}",
-        }
-    return pd.DataFrame(rows).T
-
-
 @traced
 def cll_guarantee(sigmas: Sequence[float], num_classes: Sequence[int], rate: float) -> Figure:
     """CLL ``target`` over sigma: how far its class sum strays, and the bound on wrong answers."""
@@ -147,17 +96,6 @@ def cll_guarantee(sigmas: Sequence[float], num_classes: Sequence[int], rate: flo
     return figure
 
 
-# ------------------------------------------------------------------------------------- asymmetry
-
-
-def ratio_on_grid(loss: Loss, n: int) -> float:
-    """The asymmetry ratio as a grid of n steps over p and d shows it: never at the limit."""
-    p = np.arange(n + 1) / n
-    cost = theory.value(loss, theory.simplex(np.clip(p, 1e-12, 1), 2))
-    least = [((cost[: n + 1 - d] - cost[d:]) / (cost[0] - cost[d])).min() for d in range(1, n + 1)]
-    return float(min(least))
-
-
 @traced
 def coarse_grids(losses: Sequence[Loss], sizes: Sequence[int]) -> Figure:
     """The asymmetry ratio on ever finer grids over (p, d); marks at the right: its true value."""
@@ -177,23 +115,6 @@ def coarse_grids(losses: Sequence[Loss], sizes: Sequence[int]) -> Figure:
 
 
 @traced
-def ratio_table(losses: Sequence[Loss], num_classes: int) -> pd.DataFrame:
-    """The asymmetry ratio, and the largest rates at which the noise ratio stays within it: for
-    symmetric noise eta/(K-1)/(1-eta), for noise onto one class eta/(1-eta)."""
-    rows = {}
-    for loss in distinct(losses):
-        r, beyond = theory.asymmetry_ratio(loss), theory.asymmetry_ratio(loss, 0.1)
-        others = (num_classes - 1) * r
-        rows[label(loss)] = {
-            "asymmetry ratio r": f"{r:.3f}",
-            "symmetric noise up to (%)": f"{100 * others / (1 + others):.1f}",
-            "noise onto one class up to (%)": f"{100 * r / (1 + r):.1f}",
-            "r for errors above 0.1": f"{beyond:.3f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-@traced
 def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
     """The asymmetry ratio restricted to answers that leave the label an error of at least epsilon,
     over epsilon; ``levels``: name of a noise -> its noise ratio, drawn as horizontal lines."""
@@ -210,40 +131,6 @@ def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
            title="Which noise is tolerated, and up to which confidence")  # fmt: skip
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
-
-
-@traced
-def resting_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.DataFrame:
-    """Under symmetric noise: the least error beyond which the asymmetry ratio covers the noise
-    ratio, and the error 1 - p_y at which the noisy risk is least (``theory.at_rest``)."""
-    level = rate / (num_classes - 1) / (1 - rate)
-    rows = {}
-    for loss in distinct(losses):
-        rest = theory.at_rest(loss, num_classes, rate)
-        rows[label(loss)] = {
-            "asymmetric beyond an error of": covered_beyond(loss, level),
-            "error at rest": f"{1 - rest.belief:.3f}",
-            "belief in the true class": f"{rest.belief:.3f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-def covered_beyond(loss: Loss, level: float) -> str:
-    """The least epsilon at which the asymmetry ratio beyond epsilon reaches ``level``."""
-    if theory.asymmetry_ratio(loss) >= level:
-        return "0 (always)"
-    if theory.asymmetry_ratio(loss, 0.999) < level:
-        return "never"
-    low, high = 0.0, 0.999
-    while high - low > 1e-5:  # the ratio grows with epsilon: there are fewer answers left to fail
-        middle = (low + high) / 2
-        low, high = (
-            (low, middle) if theory.asymmetry_ratio(loss, middle) >= level else (middle, high)
-        )
-    return f"{high:.3f}"
-
-
-# ----------------------------------------------------------------------------------- calibration
 
 
 @traced
@@ -267,33 +154,6 @@ def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
 
 
 @traced
-def calibration_table(losses: Sequence[Loss], noises: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Share of posteriors (K = 3) whose noisy minimiser has the Bayes class of the clean posterior
-    on top, and its mean belief in it, for each noise."""
-    rows = {
-        "the noisy posterior itself": {
-            name: f"{100 * kept_on_top(T):.0f} %" for name, T in noises.items()
-        }
-    }
-    for loss in distinct(losses):
-        found = {name: theory.calibration(loss, T) for name, T in noises.items()}
-        rows[label(loss)] = {n: f"{c.right:.0f} % ({c.belief:.2f})" for n, c in found.items()}
-    return pd.DataFrame(rows).T
-
-
-def kept_on_top(T: np.ndarray, steps: int = 20) -> float:
-    """The share of clean posteriors whose most probable class is that of the noisy one, too: what
-    no loss can better."""
-    q = theory.lattice(len(T), steps)
-    ordered = np.sort(q, axis=1)
-    q = q[ordered[:, -1] > ordered[:, -2] + 1e-9]
-    return float(((q @ T).argmax(axis=1) == q.argmax(axis=1)).mean())
-
-
-# --------------------------------------------------------------------------------- sample weights
-
-
-@traced
 def weights(losses: Sequence[Loss], num_classes: int) -> Figure:
     """w(p_y) over p_y, both on a log scale: lines from the closed form, dots measured by autograd
     on random logits."""
@@ -311,40 +171,6 @@ def weights(losses: Sequence[Loss], num_classes: int) -> Figure:
            ylabel="weight w(p_y) = -p_y dL/dp_y", title="What a sample weighs")  # fmt: skip
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
-
-
-def measured_weights(loss: Loss, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """(p_y, w) with w = |dL/dz_y| / (1 - p_y) from autograd, for a few answers p."""
-    import torch
-
-    p_y = np.geomspace(2e-4, 0.97, 12)
-    z = torch.from_numpy(np.log(theory.simplex(p_y, num_classes)))
-    slopes = theory.by_autograd(loss, z, torch.zeros(len(z), dtype=torch.int64))
-    return p_y, np.abs(slopes[:, 0]) / (1 - p_y)
-
-
-@traced
-def weight_table(losses: Sequence[Loss], num_classes: int) -> pd.DataFrame:
-    """Where the weight w and the pull w (1 - p_y) peak, and the pull relative to its peak on an
-    untrained network (p_y = 1/K) and on a label that is all but ruled out (p_y = 0.01)."""
-    p_y = np.linspace(1e-4, 1 - 1e-4, 20001)
-    rows = {}
-    for loss in distinct(losses):
-        w = theory.weight(loss, p_y)
-        pull = w * (1 - p_y)
-        at = {p: float(theory.weight(loss, p) * (1 - p)) for p in (1 / num_classes, 0.01)}
-        peak = pull.max()
-        rows[label(loss)] = {
-            "w peaks at p_y": "everywhere" if np.ptp(w) < 1e-9 else f"{p_y[w.argmax()]:.2f}",
-            "pull peaks at p_y": f"{p_y[pull.argmax()]:.2f}",
-            "largest pull": f"{peak:.3f}",
-            "untrained (% of it)": f"{100 * at[1 / num_classes] / peak:.1f}",
-            "p_y = 0.01 (% of it)": f"{100 * at[0.01] / peak:.1f}",
-        }
-    return pd.DataFrame(rows).T
-
-
-# -------------------------------------------------------------------------------------- parts
 
 
 def styles(losses: Sequence[Loss]) -> list[dict]:
@@ -370,17 +196,65 @@ def _name_corners(ax: Axes) -> None:
     ax.set(xlim=(-0.12, 1.12), ylim=(-0.08, 1.0))
 
 
-def percent_or_none(share: float) -> str:
-    """A bound on a share in percent, or that it says nothing."""
-    return "no guarantee" if share >= 1 else f"{100 * share:.1f}"
+POINTED_OUT = ("GeneralisedCLL", "MixtureCLL", "SCE", "TaylorCE", "AUL(a 5.5, q 3)")
 
 
-def three_class_noises() -> dict[str, np.ndarray]:
-    """The noises of the calibration table: K = 3, so symmetric noise ends at 2/3."""
-    return {
-        "clean": noise.symmetric(3, 0.0),
-        "symmetric 40 %": noise.symmetric(3, 0.4),
-        "symmetric 60 %": noise.symmetric(3, 0.6),
-        "pairflip 40 %": noise.pairflip(3, 0.4),
-        "symmetric 70 %, beyond the limit": noise.symmetric(3, 0.7),
-    }
+@traced
+def claim(table: pd.DataFrame) -> Figure:
+    """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``."""
+    shown = ("asymmetry ratio", "wrong answers at most (%)", "pull on an untrained network")
+    figure, axes = plt.subplots(2, 3, figsize=(12, 7), sharey="row", sharex="col")
+    for column, criterion in zip(axes.T, shown, strict=True):
+        for ax, measured in zip(column, ("last epoch", "fall"), strict=True):
+            for kind in dict.fromkeys(map(family, table["name"])):
+                rows = table[[family(n) == kind for n in table["name"]]]
+                ax.plot(rows[criterion], rows[measured], "o", ms=7, alpha=0.8, label=kind,
+                        color=FAMILIES[kind][0])  # fmt: skip
+            rho, p = stats.rank_correlation(table[criterion], table[measured])
+            ax.set_title(f"Spearman {rho:+.2f}, {p_value(p)}", fontsize="small")
+        column[1].set_xlabel(criterion)
+    axes[0, 2].set_xscale("log")
+    axes[0, 2].set_xlim(3e-3, 3)
+    axes[0, 0].set_ylabel("last-epoch accuracy (%)")
+    axes[1, 0].set_ylabel("fall from best to last epoch (points)")
+    axes[1, 0].set_yscale("symlog", linthresh=1)
+    axes[1, 0].set_ylim(-0.2, 40)
+    for name in table.index.intersection(POINTED_OUT):
+        for ax, measured in zip(axes[:, 0], ("last epoch", "fall"), strict=True):
+            x, y = table.loc[name, [shown[0], measured]]
+            side = {"xytext": (7, -3)} if x < 0.5 else {"xytext": (-7, -3), "ha": "right"}
+            ax.annotate(name, (x, y), textcoords="offset points", fontsize="x-small", **side)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
+    return figure
+
+
+@traced
+def waking(outcomes: Sequence[Outcome], num_classes: int) -> Figure:
+    """CLL ``target`` over sigma: the pull on an untrained network, and what became of it, with and
+    without weight decay."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True)
+    points = sorted(over_settings(outcomes), key=lambda point: point[:2])
+    sigmas = np.geomspace(min(s for s, *_ in points), max(s for s, *_ in points), 80)
+    pulls = [theory.pull_at_start(build("CLL", sigma=float(s)), num_classes) for s in sigmas]
+    left.plot(sigmas, [p for p, _ in pulls], color=colour("CLL"), lw=2, label="|dL/dz_y|")
+    left.plot(sigmas, [share for _, share in pulls], color="black", ls="--", lw=1.6,
+              label="as a share of the largest pull")  # fmt: skip
+    left.set(yscale="log", ylim=(1e-6, 2), ylabel="pull on an untrained network",
+             title=f"At p = 1/{num_classes}")  # fmt: skip
+    left.legend(fontsize="small", loc="lower right")
+    for decay, mark, shift in ((True, "o", 1.0), (False, "x", 1.02)):
+        xy = [(s * shift, last) for s, last, _, decayed in points if decayed == decay]
+        if xy:
+            words = "weight decay 0.001" if decay else "no weight decay"
+            right.plot(*zip(*xy, strict=True), mark, ms=8, mew=2, label=words,
+                       color=colour("CLL") if decay else "#D55E00")  # fmt: skip
+    right.axhline(100 / num_classes, color="0.4", ls=":", lw=1, label="chance")
+    right.set(ylabel="last-epoch accuracy (%)", ylim=(0, 102), title="After 50 epochs, MLP")
+    right.legend(fontsize="small", loc="center right")
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="sigma (probability)")
+        ticks = [0.1, 0.2, 0.3, 0.5, 1.0, 2.0]
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.set_xticks([], minor=True)
+    return figure

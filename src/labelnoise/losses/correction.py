@@ -1,7 +1,7 @@
 """Losses that model the noise instead of resisting it: what the labels went through is put on the
 prediction (Mixture, Forward), taken off the loss (Backward), or left to the network (Bootstrap).
 
-``T[i, j] = P(noisy label = j | true label = i)``, as in ``noise.py``; p is the softmax output, CE_j
+``T[i, j] = P(noisy label = j | true label = i)``; p is the softmax output, CE_j
 the cross-entropy -log p_j.
 """
 

@@ -1,12 +1,12 @@
 """Methods that train more than once: one ``Run``, several trainings, one record.
 
 - *Forward or backward correction with an estimated T*: networks trained with CE, or with the
-  loss that T names as its judge, on the noisy labels tell T (``estimate.py``), and one more is
+  loss that T names as its judge, on the noisy labels tell T (``noise.estimation``), and one more is
   trained with it. ``result`` has ``T`` as it was estimated, and ``first``, the result of the first
   training; so have the curves. Of an oracle's T, counted from the true labels, there is no first.
 - *cross_validation*: every sample is predicted by a network that never saw it. ``curves`` and
   ``result`` are means over the folds; ``result`` has ``detection``, how well the probabilities
-  find the wrong labels (``confident.py``), and ``arrays`` has the probabilities themselves, in
+  find the wrong labels (``noise.detection``), and ``arrays`` has the probabilities themselves, in
   float32: a loss that makes its network sure has many p_y that would be 0 in float16, and a ranking
   of zeros is no ranking.
 - *pruned*: a cross-validation, then a training without the samples that cleanlab's filter suspects.
@@ -50,7 +50,7 @@ from labelnoise.training.loop import (
 )
 
 SHARED = ".shared"
-"""Marks what several runs begin with; ``sweep.py`` removes it."""
+"""Marks what several runs begin with; the sweep removes it."""
 
 
 def train(

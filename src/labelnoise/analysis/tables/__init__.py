@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from labelnoise.analysis import stats
-from labelnoise.analysis.rules.mnist_symmetric import choose_cll
-from labelnoise.experiments import CLL_FORMS, Run
+from labelnoise.config import Run
 from labelnoise.files import output, write_atomically
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, sidecar, traced
 from labelnoise.tracing.origin import Number, bare
 
 MISSING = "–"
-
-# ------------------------------------------------------------- cells: pure functions of the numbers
 
 
 @of_numbers
@@ -79,9 +76,6 @@ def with_error(accuracy: float, n: int) -> str:
     return f"{accuracy:.2f} (standard error {stats.binomial_error(accuracy, n):.2f})"
 
 
-# ---------------------------------------------------------------------------------------- tables
-
-
 def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The table, whose columns of nothing but numbers have a dtype of numbers. That has no room for
     origins: the numbers go along in ``attrs``, column -> row -> number."""
@@ -137,105 +131,6 @@ def recorded(runs: Sequence[Run], outcomes: Sequence[Outcome], names: int = 12) 
         listed[names:] = [f"and {sum([*lacking.values()][names:])} more"]
     text = f"{len(found)} of {len({r.key for r in runs})} runs are recorded ({sources(outcomes)})"
     return text + (f"; not yet run: {'; '.join(listed)}" if listed else "")
-
-
-def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Last-epoch accuracy, ``[network x loss]``, for runs with one seed a cell."""
-    cells = [
-        {"network": o.run.model, "loss": o.run.label, "last": number(o.last)} for o in outcomes
-    ]
-    return pd.DataFrame(cells, columns=["network", "loss", "last"], dtype=object).pivot_table(
-        index="network", columns="loss", values="last", aggfunc="first"
-    )
-
-
-def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
-    cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
-    table = pd.DataFrame(cells, columns=["sigma", "form", "last"], dtype=object).pivot_table(
-        index="sigma", columns="form", values="last", aggfunc="first"
-    )
-    return table.reindex(columns=[f for f in CLL_FORMS if f in table.columns]).fillna(MISSING)
-
-
-def split_map(
-    outcomes: Sequence[Outcome],
-) -> tuple[list[Outcome], list[Outcome], dict[str, float | None]]:
-    """The map's outcomes in three: CLL with the MLP, CLL with the CNN, and the last-epoch accuracy
-    of the other losses with the MLP."""
-    cll = [o for o in outcomes if o.run.loss["name"] == "CLL"]
-    mlp = [o for o in cll if o.run.model == "mlp"]
-    others = {o.run.label: o.last for o in outcomes if o.run.loss["name"] != "CLL"}
-    return mlp, [o for o in cll if o.run.model == "cnn4"], others
-
-
-def fit_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """What the network says of its own training set in the last epoch, in percent: correctly
-    labelled samples fitted, mislabelled ones memorised, mislabelled ones corrected."""
-    columns = {"fit_clean": "correct labels fitted", "fit_wrong": "wrong labels memorised",
-               "fit_true": "wrong labels corrected"}  # fmt: skip
-    rows = {
-        label: {
-            title: spread([o.record["result"][field] for o in group], 1)
-            for field, title in columns.items()
-        }
-        for label, group in by_label(outcomes).items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
-
-
-def choice_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """The noisy-validation runs that choose CLL's form and sigma, the choice marked. The test
-    accuracy stands beside it to be read, and has no part in the choice."""
-    chosen = choose_cll(outcomes) if outcomes else None
-    rows = []
-    for o in outcomes:
-        accuracy = o.record["curves"]["val_accuracy"][-1]
-        rows.append(
-            {
-                "candidate": o.run.label,
-                "noisy validation": with_error(accuracy, stats.held_out(o.run)),
-                "chosen": "yes" if o is chosen else "",
-                "test, last epoch": number(o.last),
-            }
-        )
-    columns = ["candidate", "noisy validation", "chosen", "test, last epoch"]
-    return pd.DataFrame(rows, columns=columns, dtype=object).set_index("candidate")
-
-
-def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.DataFrame:
-    """The same runs in two precisions, a row a network and loss: last epoch (mean ± sd, percent) of
-    ``outcomes`` and of ``again``, and the difference, paired by seed, with its 95 % interval."""
-    seconds = {o.run.key: o for o in again}
-    rows = []
-    for model in dict.fromkeys(o.run.model for o in outcomes):
-        ours = [o for o in outcomes if o.run.model == model and o.run.key in seconds]
-        for label, group in by_label(ours).items():
-            pairs = [(o, seconds[o.run.key]) for o in group]
-            names = [o.record["provenance"]["precision"] for o in pairs[0]]
-            row = {"network": model, "loss": label}
-            for name, values in zip(names, zip(*pairs, strict=True), strict=True):
-                row[name] = spread([o.last for o in values])
-            differences = [b.last - a.last for a, b in pairs]
-            row |= {"difference": spread(differences), "95 % interval": interval(differences)}
-            rows.append({**row, "seeds": count(group)})
-    return as_numbers(pd.DataFrame(rows, dtype=object).set_index(["network", "loss"]))
-
-
-def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
-    """Setting -> what each reporting rule says of it: ``last epoch``, ``noisy validation`` (from
-    the run that holds out 10 %), ``best epoch``."""
-    rows: dict[str, dict[str, float | None]] = {}
-    for o in outcomes:
-        kept = ", true label kept" if o.run.noise.get("keep_true") else ""
-        name = f"{o.run.loss['name']}, {o.run.model}{kept}"
-        row = rows.setdefault(name, dict.fromkeys(("last epoch", "noisy validation", "best epoch")))
-        result = o.record["result"]
-        if o.run.val_fraction:
-            row["noisy validation"] = result["val_chosen"]
-        else:
-            row["last epoch"], row["best epoch"] = result["last"], result["best"]
-    return rows
 
 
 @traced

@@ -1,4 +1,4 @@
-"""Pictures of training: learning curves, memorisation, and the map of CLL over its bandwidth."""
+""""""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,61 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from labelnoise.analysis.tables import by_label
-from labelnoise.figures import DASHES, colour
+from labelnoise.analysis import stats
+from labelnoise.analysis.tables import (
+    by_label,
+)
+from labelnoise.analysis.tables.mnist_symmetric import ranked_groups
+from labelnoise.figures import DASHES, FAMILIES, colour, family
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
+
+
+@traced
+def ranked(
+    mlp: Sequence[Outcome], cnn: Sequence[Outcome] = (), paper: Mapping[str, float] | None = None
+) -> Figure:
+    """Every loss by its last-epoch accuracy with the MLP, best on top: mean and 95 % t interval
+    over seeds (dot), each seed (bar), best epoch (ring), the last epoch of the CNN where there is
+    one (diamond). Intervals are cut off at the frame: three seeds can leave a wide one.
+    ``paper``: name -> value, drawn as vertical lines."""
+    groups = ranked_groups(mlp)
+    beside = by_label(cnn)
+    figure, ax = plt.subplots(figsize=(9, 0.29 * len(groups) + 1.9))
+    for row, (name, group) in enumerate(groups.items()):
+        tone = _family_colour(group[0])
+        s = stats.summarise([o.last for o in group])
+        ax.plot(np.mean([o.record["result"]["best"] for o in group]), row, "o", ms=8, mfc="none",
+                mec=tone, mew=1.2)  # fmt: skip
+        ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
+        ax.plot([o.last for o in group], [row] * len(group), "|", ms=9, mew=1.2, color=tone)
+        for o in beside.get(name, ()):
+            ax.plot(o.last, row, "D", ms=4.5, mfc="white", mec="black", mew=1)
+    for (name, value), dash in zip((paper or {}).items(), DASHES[1:], strict=False):
+        ax.axvline(value, color="black", lw=1, ls=dash)
+        ax.annotate(f"{name} {value:.2f}", (value, -0.9), fontsize="small", ha="center",
+                    va="bottom", annotation_clip=False)  # fmt: skip
+    ax.set_yticks(range(len(groups)), groups, fontsize="small")
+    ax.set(ylim=(len(groups) - 0.3, -0.7), xlim=(28, 100.5), xlabel="clean test accuracy (%)")
+    ax.grid(axis="y", alpha=0.35)
+    families = [Line2D([], [], marker="o", ls="", color=tone, label=name)
+                for name, (tone, _) in FAMILIES.items()]  # fmt: skip
+    marks = [
+        Line2D([], [], marker="o", ls="-", color="0.3", label="MLP, last epoch, 95 % interval"),
+        Line2D([], [], marker="|", ls="", ms=9, color="0.3", label="MLP, last epoch, each seed"),
+        Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="MLP, best epoch"),
+        Line2D([], [], marker="D", ls="", mfc="white", color="black", label="CNN, last epoch"),
+    ]
+    figure.legend(handles=families + marks, loc="outside lower center", ncols=3, fontsize="small")
+    return figure
+
+
+def _family_colour(outcome: Outcome) -> str:
+    kind = family(outcome.run.loss["name"])
+    return FAMILIES[kind][0] if kind else "#666666"
+
 
 FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}
 FORM_MARKERS = {"target": "o", "vector": "s", "elementwise": "^"}
