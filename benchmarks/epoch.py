@@ -19,7 +19,7 @@ from torch import nn
 
 from labelnoise.config import Run
 from labelnoise.training.loop import State, evaluate, train_epoch
-from labelnoise.training.machine import autocast, exact_arithmetic
+from labelnoise.training.machine import exact_arithmetic, this_machine
 from labelnoise.training.task import Task
 from side_by_side import CNN, MLP, in_rounds, main, say, seconds
 
@@ -43,24 +43,24 @@ def measure_network(run: Run, rounds: int) -> dict:
     x, y = task.batch(task.images[batch]), task.given[batch]
 
     def fixed_batch() -> dict[str, float]:
-        state = State(run, task, CPU)
+        state = State.of(run, task, this_machine(CPU))
         state.model.train()
         return {"fixed_batch": seconds(lambda: [step(run, state, x, y) for _ in range(steps)])}
 
     def whole_epoch() -> dict[str, float]:
-        state = State(run, task, CPU)
+        state = State.of(run, task, this_machine(CPU))
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Path(folder) / "checkpoint.pt"
             return {
-                "training": seconds(lambda: train_epoch(run, task, state)),
+                "training": seconds(lambda: train_epoch(task, state)),
                 "evaluation": seconds(lambda: evaluate(task, state)),
                 "checkpoint": seconds(lambda: state.save(checkpoint, "", 0.0)),
             }
 
     def parts() -> dict[str, float]:
-        state = State(run, task, CPU)
+        state = State.of(run, task, this_machine(CPU))
         with stopwatches(task, state) as spent:
-            total = seconds(lambda: train_epoch(run, task, state))
+            total = seconds(lambda: train_epoch(task, state))
         return {**spent, "rest": total - sum(spent.values())}
 
     sides = {"fixed batch": fixed_batch, "whole epoch": whole_epoch, "parts": parts}
@@ -69,7 +69,7 @@ def measure_network(run: Run, rounds: int) -> dict:
 
 def step(run: Run, state: State, x: torch.Tensor, y: torch.Tensor) -> None:
     """Forward, backward and optimiser, as in ``train_epoch``, and nothing else."""
-    with autocast(CPU):
+    with this_machine(CPU).autocast():
         logits = state.model(x)
     loss = state.loss(logits.float(), y)
     state.optimizer.zero_grad()

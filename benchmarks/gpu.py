@@ -12,7 +12,7 @@ import torch
 from labelnoise import data
 from labelnoise.config import Run, protocols
 from labelnoise.training.loop import State, evaluate, train_epoch
-from labelnoise.training.machine import device_name, exact_arithmetic, precision
+from labelnoise.training.machine import device_name, exact_arithmetic, precision, this_machine
 from labelnoise.training.task import Task
 from side_by_side import CNN, main, say, seconds
 
@@ -45,11 +45,11 @@ def measure_run(run: Run, device: torch.device, rounds: int) -> dict:
 
     def start() -> None:
         made["task"] = Task.of(run, device)
-        made["state"] = State(run, made["task"], device)
+        made["state"] = State.of(run, made["task"], this_machine(device))
         epoch()
 
     def epoch() -> None:  # its curves are numbers of the host, so the device has then finished
-        train_epoch(run, made["task"], made["state"])
+        train_epoch(made["task"], made["state"])
         evaluate(made["task"], made["state"])
 
     first = seconds(start)

@@ -13,6 +13,7 @@ import torch
 from labelnoise import data
 from labelnoise.config import noisy
 from labelnoise.training.loop import State, train_epoch
+from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -85,13 +86,13 @@ def test_a_stopwatch_changes_nothing_and_goes_again(bench, small):
     curves = []
     for watched in (False, True):
         task = Task.of(of, cpu)
-        state = State(of, task, cpu)
+        state = State.of(of, task, this_machine(cpu))
         if watched:
             with bench["epoch"].stopwatches(task, state) as spent:
-                train_epoch(of, task, state)
+                train_epoch(task, state)
             assert min(spent.values()) > 0
             told = dict(spent)
-        train_epoch(of, task, state)
+        train_epoch(task, state)
         curves.append(state.curves)
     assert spent == told, "nothing runs on after the context"
     assert len(curves[0]["train_loss"]) == 1
@@ -103,8 +104,8 @@ def test_a_step_on_the_fixed_batch_is_a_step_of_training(bench, small, monkeypat
     monkeypatch.setenv("LABELNOISE_PRECISION", "float32")
     of, cpu = replace(small[1], subset=100), bench["epoch"].CPU
     task = Task.of(of, cpu)
-    start, ours, theirs = (State(of, task, cpu) for _ in range(3))
-    train_epoch(of, task, ours)
+    start, ours, theirs = (State.of(of, task, this_machine(cpu)) for _ in range(3))
+    train_epoch(task, ours)
     theirs.model.train()
     bench["epoch"].step(of, theirs, task.batch(task.images), task.given)
     weights = (state.model.parameters() for state in (start, ours, theirs))

@@ -16,7 +16,7 @@ import torch
 from labelnoise import data, experiments, losses, noise
 from labelnoise.cleaning import own_data
 from labelnoise.cleaning.classifier import NetworkClassifier
-from labelnoise.config import build_loss, config_key, loss_setting, transition_matrix
+from labelnoise.config import CrossValidation, Estimated, Noise, config_key, loss_setting
 from labelnoise.config.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
 from labelnoise.experiments import (
     GRIDS,
@@ -220,7 +220,7 @@ def test_the_published_protocols_make_runs_and_their_configs_make_them_again(
 
 
 def test_a_run_does_not_change_with_the_dicts_that_made_it():
-    setting, protocol = noisy("symmetric", 0.6), dict(MNIST_PROTOCOL)
+    setting, protocol = dict(SYMMETRIC), dict(MNIST_PROTOCOL)
     r = run(noise=setting, protocol=protocol)
     before = copy.deepcopy(r.config)
     setting["rate"], protocol["lr"] = 7, -1
@@ -285,7 +285,7 @@ def without(name: str) -> dict:
     return {"protocol": {k: v for k, v in MNIST_PROTOCOL.items() if k != name}}
 
 
-SYMMETRIC = noisy("symmetric", 0.6)
+SYMMETRIC = noisy("symmetric", 0.6).as_config()
 REFUSED = {
     "dataset": ({"dataset": "svhn"}, r"dataset 'svhn' is unknown; known: mnist, fashion_mnist"),
     "dataset of labels": ({"dataset": "cifar10n"}, r"dataset 'cifar10n' is unknown"),
@@ -417,16 +417,15 @@ def test_a_mistake_of_type_or_spelling_is_refused_by_name(case):
 
 
 def test_noisy_spells_every_option_out():
-    assert noisy("symmetric", 0.2) == {
-        "kind": "symmetric",
-        "rate": 0.2,
-        "keep_true": False,
-        "exact": False,
-    }
-    assert noisy("clean") == {"kind": "clean"}
-    assert noisy("instance", 0.3) == {"kind": "instance", "rate": 0.3}
-    assert noisy("human") == {"kind": "human", "set": "worse_label"}
-    assert noisy("twin", of="worse_label") == {"kind": "twin", "of": "worse_label"}
+    full = {"kind": "symmetric", "rate": 0.2, "keep_true": False, "exact": False}
+    assert noisy("symmetric", 0.2).as_config() == full
+    assert noisy("clean").as_config() == {"kind": "clean"}
+    assert noisy("instance", 0.3).as_config() == {"kind": "instance", "rate": 0.3}
+    raw = noisy("instance", 0.3, raw_pixels=True)
+    assert raw.as_config() == {"kind": "instance", "rate": 0.3, "raw_pixels": True}
+    assert run(noise=raw.as_config()).noise == raw
+    assert noisy("human").as_config() == {"kind": "human", "set": "worse_label"}
+    assert noisy("twin", of="worse_label").as_config() == {"kind": "twin", "of": "worse_label"}
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.9, 1.0])
@@ -443,7 +442,7 @@ def test_forward_correction_knows_the_matrices_of_the_binary_tasks(pattern, rate
     made = run(**asked, loss=loss)
     assert made.label == "Forward(true T)"
     p, labels = torch.tensor([[0.3, 0.7]] * 2), torch.tensor([0, 1])
-    costs = build_loss(made.dataset, made.loss).per_sample(p.log(), labels)
+    costs = made.loss.build(made.dataset).per_sample(p.log(), labels)
     given = p[0] @ torch.tensor(noise.dmi(pattern, rate), dtype=torch.float32)
     torch.testing.assert_close(costs.exp().reciprocal(), given)
 
@@ -457,12 +456,12 @@ def test_every_noise_setting_finds_its_matrix():
         "dmi": noise.dmi("independent", 0.3),
     }
     for kind, T in cases.items():
-        got = transition_matrix("cifar10", noisy(kind, 0.3))
+        got = noisy(kind, 0.3).matrix("cifar10")
         assert (got == T).all(), kind
-    keeping = transition_matrix("cifar10", noisy("symmetric", 0.3, keep_true=True))
+    keeping = noisy("symmetric", 0.3, keep_true=True).matrix("cifar10")
     assert (keeping == noise.symmetric(10, 0.3, keep_true=True)).all()
-    assert transition_matrix("cifar10", noisy("instance", 0.3)) is None
-    assert transition_matrix("cifar10", noisy("human")) is None
+    assert noisy("instance", 0.3).matrix("cifar10") is None
+    assert noisy("human").matrix("cifar10") is None
 
 
 # ----------------------------------------------------------------------------- grids and profiles
@@ -502,10 +501,10 @@ def test_comparisons_share_seeds_and_so_the_flips():
 
 def test_every_loss_is_compared_at_its_published_setting_and_at_the_headlines_protocol():
     runs = experiments.every_loss()
-    assert [r.loss["name"] for r in runs] == list(losses.LOSSES) * 3
+    assert [r.loss.name for r in runs] == list(losses.LOSSES) * 3
     assert {r.seed for r in runs} == {0, 1, 2}
     for r in runs:
-        name = r.loss["name"]
+        name = r.loss.name
         chosen = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
         assert r.loss == chosen
         assert {**r.config, "seed": 0, "loss": CE, "model": "cnn4"} == HEADLINE
@@ -515,7 +514,7 @@ def test_anl_trains_by_its_own_protocol():
     """Its config: no weight decay, an L1 penalty of 1e-6, and else that of ALFs."""
     assert ANL_PROTOCOL == {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
     runs = experiments.anl()
-    assert {r.loss["name"] for r in runs} == {"ANL-CE"}
+    assert {r.loss.name for r in runs} == {"ANL-CE"}
     assert all(r.protocol == ANL_PROTOCOL for r in runs)
     assert not [r for r in experiments.every_loss() if "l1" in r.protocol]
 
@@ -523,27 +522,29 @@ def test_anl_trains_by_its_own_protocol():
 def test_candidates_of_cll_are_chosen_without_test_data_or_wide_kernels():
     for r in experiments.cll_choice():
         assert r.val_fraction == 0.1
-        assert r.loss["parameters"]["sigma"] <= 1
+        assert r.loss.parameters["sigma"] <= 1
         assert r.protocol == MNIST_PROTOCOL
     assert len({r.label for r in experiments.cll_choice()}) == len(experiments.CLL_CANDIDATES)
 
 
 def test_every_published_loss_of_a_grid_has_its_published_parameters():
     for name, entry in losses.PUBLISHED["mnist"].items():
-        built = losses.build(name, **experiments.published("mnist", name)["parameters"])
+        built = losses.build(name, **experiments.published("mnist", name).parameters)
         assert entry["parameters"].items() <= built.settings().items()
 
 
 def value(of: Run) -> torch.Tensor:
     logits = torch.linspace(-3, 3, 100, dtype=torch.float64).view(10, 10).T
-    loss = build_loss(of.dataset, of.loss)
+    loss = of.loss.build(of.dataset)
     return loss.per_sample(logits, torch.arange(10))
 
 
 def test_every_matrix_that_an_answer_to_30_percent_is_told_is_that_of_its_noise():
-    told = [r for r in experiments.thirty_percent() if "kind" in r.loss["parameters"].get("T", {})]
-    assert {r.loss["name"] for r in told} == {"Forward", "Backward"}
-    assert all(r.loss["parameters"]["T"] == r.noise for r in told)
+    told = [
+        r for r in experiments.thirty_percent() if isinstance(r.loss.parameters.get("T"), Noise)
+    ]
+    assert {r.loss.name for r in told} == {"Forward", "Backward"}
+    assert all(r.loss.parameters["T"] == r.noise for r in told)
 
 
 def test_the_cll_of_the_30_percent_is_the_one_that_was_chosen():
@@ -558,17 +559,17 @@ def test_the_lines_to_copy_are_what_own_labels_measures():
     assert {r.model for r in runs} == {as_printed.model}
     assert as_printed.protocol is None, "which means MNIST_PROTOCOL"
     assert all(r.protocol == MNIST_PROTOCOL for r in runs)
-    counted = [r.estimates for r in runs if r.estimates]
-    assert counted == [{"estimated": "confident_joint", "folds": folds, "judge": judge}] * 10
+    counted = [r.loss.estimated for r in runs if r.loss.estimated]
+    assert counted == [Estimated("confident_joint", folds, judge)] * 10
     pruned = [r for r in runs if r.method]
-    assert [(r.loss, r.method["folds"]) for r in pruned] == [(judge, folds)] * 3
-    assert {r.method["filter"] for r in pruned} == {"prune_by_noise_rate"}  # that of ``ranking``
+    assert [(r.loss, r.method.folds) for r in pruned] == [(judge, folds)] * 3
+    assert {r.method.filter for r in pruned} == {"prune_by_noise_rate"}  # that of ``ranking``
 
 
 def test_one_smoothing_of_the_30_percent_is_backward_correction_of_the_questions_noise():
     answers = [r for r in experiments.thirty_percent() if r.noise == THIRTY[0]]
-    (backward, *_) = [r for r in answers if r.loss["name"] == "Backward"]
-    negative = [r for r in answers if r.loss["parameters"].get("epsilon", 0) < 0]
+    (backward, *_) = [r for r in answers if r.loss.name == "Backward"]
+    negative = [r for r in answers if r.loss.parameters.get("epsilon", 0) < 0]
     assert len(negative) == 3
     for r in negative:
         torch.testing.assert_close(value(r), value(backward))
@@ -576,7 +577,7 @@ def test_one_smoothing_of_the_30_percent_is_backward_correction_of_the_questions
 
 def test_where_the_assumed_rate_is_the_true_one_the_mixture_is_forward_correction():
     runs = experiments.assumed_rates()
-    right = [r for r in runs if r.loss["parameters"]["rate"] == r.noise["rate"]]
+    right = [r for r in runs if r.loss.parameters["rate"] == r.noise.rate]
     assert len(right) ** 2 == len(runs)
     for r in right:
         forward = replace(r, loss=loss_setting("Forward", T=r.noise))
@@ -586,7 +587,7 @@ def test_where_the_assumed_rate_is_the_true_one_the_mixture_is_forward_correctio
 def test_detectors_judge_30_percent_symmetric_noise_by_five_folds():
     for r in experiments.detectors():
         assert r.noise == noisy("symmetric", 0.3)
-        assert r.method == {"name": "cross_validation", "folds": 5}
+        assert r.method == CrossValidation(folds=5)
 
 
 def test_the_comparison_with_l_dmi_is_one_protocol():
@@ -603,13 +604,13 @@ def test_the_comparison_with_l_dmi_is_one_protocol():
         assert len({tuple(rest) for rest in by_loss.values()}) == 1
         assert len(by_loss["DMI, warm start"]) == settings
     assert experiments.CLL in dmi.compared(noisy("dmi", 0.2))
-    assert not any("dmi" in r.noise["kind"] for r in profile_runs("cpu-full"))
+    assert not any("dmi" in r.noise.kind for r in profile_runs("cpu-full"))
 
 
 def test_the_two_stages_of_l_dmi_are_those_of_its_code():
     """fashion/main.py, MR/main.py, CIFAR-10/CE.py and DMI.py; ours: clipping, and a cosine."""
     stages = {
-        r.dataset: (r.method["protocol"], r.protocol, r.val_fraction)
+        r.dataset: (r.method.protocol, r.protocol, r.val_fraction)
         for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")
         for r in GRIDS[grid]()
     }
@@ -633,7 +634,7 @@ def test_the_two_stages_of_l_dmi_are_those_of_its_code():
 
 
 def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the_grids_say():
-    asked = {grid: {(r.model, r.noise["pattern"], r.noise["rate"]) for r in GRIDS[grid]()}
+    asked = {grid: {(r.model, r.noise.pattern, r.noise.rate) for r in GRIDS[grid]()}
              for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")}  # fmt: skip
     assert asked == {
         "dmi_fashion": {("cnn2", p, r) for p in dmi.PATTERNS for r in (0.2, 0.4, 0.6)},
@@ -655,15 +656,15 @@ def test_clean_labels_are_learnt_in_the_same_two_stages():
                 for r in GRIDS[grid]()}  # fmt: skip
 
     assert asked("dmi_clean") == asked("dmi_fashion") | asked("dmi_mr")
-    settings = {(r.noise["kind"], r.loss["name"]) for r in GRIDS["dmi_clean"]()}
+    settings = {(r.noise.kind, r.loss.name) for r in GRIDS["dmi_clean"]()}
     assert settings == {("clean", "CE")}
 
 
 def test_a_cold_start_is_the_second_stage_alone_as_long_as_both():
-    warm = {r.noise["pattern"]: r for r in GRIDS["dmi_fashion"]()
-            if (r.noise["rate"], r.seed, r.loss["name"]) == (0.4, 0, "DMI")}  # fmt: skip
+    warm = {r.noise.pattern: r for r in GRIDS["dmi_fashion"]()
+            if (r.noise.rate, r.seed, r.loss.name) == (0.4, 0, "DMI")}  # fmt: skip
     for cold in GRIDS["dmi_cold"]():
-        of = warm[cold.noise["pattern"]]
+        of = warm[cold.noise.pattern]
         protocol = {**of.protocol, "epochs": of.epochs}
         assert cold.config == replace(of, protocol=protocol, method=None).config
 

@@ -12,7 +12,6 @@ from labelnoise import experiments, losses, noise
 from labelnoise.analysis import stats
 from labelnoise.analysis.tables import MISSING
 from labelnoise.analysis.tables import model_the_noise as model_the_noise_tables
-from labelnoise.config import transition_matrix
 from labelnoise.figures import model_the_noise
 from labelnoise.noise import estimation
 from labelnoise.runs.sweep import Outcome
@@ -139,7 +138,7 @@ def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
 def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_noise_does():
     outcomes = made({})
     for o in outcomes:
-        if o.run.estimates:
+        if o.run.loss.estimated:
             rate = (0.3, 0.2, 0.4)[o.run.seed]
             o.record["result"]["T"] = noise.symmetric(10, rate).tolist()
     symmetric, asymmetric = model_the_noise.estimates(outcomes).axes
@@ -151,9 +150,7 @@ def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_nois
 
 def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
     runs = experiments.assumed_rates()
-    found = [
-        outcome(r, 50 + 10 * r.noise["rate"] + r.loss["parameters"]["rate"]) for r in runs[:-1]
-    ]
+    found = [outcome(r, 50 + 10 * r.noise.rate + r.loss.parameters["rate"]) for r in runs[:-1]]
     ax = model_the_noise.rate_map(found).axes[0]
     texts = {t.get_position(): t for t in ax.texts}
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "15", "30", "45", "60", "75"]
@@ -212,7 +209,7 @@ def test_the_interval_is_the_one_of_student():
 
 def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
     outcomes = model_the_noise_tables.by_noise(made({}))["asymmetric, 30 %"]
-    T = transition_matrix("mnist", outcomes[0].run.noise)
+    T = outcomes[0].run.noise.matrix("mnist")
     assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
 
 
@@ -268,7 +265,7 @@ def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was
     runs = {r.label: r for r in experiments.assumed_flips()}
     M = np.eye(10)
     M[3, [3, 8]] = 0.6, 0.4  # 40 % of the way to the 8
-    estimated = next(r for r in experiments.estimated_matrices() if r.estimates)
+    estimated = next(r for r in experiments.estimated_matrices() if r.loss.estimated)
     given = [
         outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
         outcome(runs["Forward(true T)"], 97.0, **learnt),

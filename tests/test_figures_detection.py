@@ -33,7 +33,7 @@ def outcome(run, precision=90.0, found=900, source="committed", **result):
 
 
 def of_loss(name: str) -> list[Run]:
-    return [run for run in RUNS if run.loss["name"] == name]
+    return [run for run in RUNS if run.loss.name == name]
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_suggestions_are_judged_on_wrong_labels_only(says, monkeypatch):
 
 
 def test_pruning_is_held_against_one_training_at_the_same_seed():
-    runs = [run for run in experiments.thirty_percent(seeds=[0]) if run.loss["name"] == "CE"]
+    runs = [run for run in experiments.thirty_percent(seeds=[0]) if run.loss.name == "CE"]
     pruned = [run for run in runs if run.method]
     both = {"last": 97.0, "first": {"last": 94.0}, "pruned": {"removed": 200, "wrong": 150}}
     outcomes = [outcome(pruned[0], **both), outcome(replace(pruned[0], method=None), last=95.5),

@@ -27,7 +27,7 @@ def outcome(run, last, best=96.0, fit_wrong=5.0):
 
 
 def runs_of(*names: str, seeds=(0, 1)) -> list:
-    return [r for r in experiments.every_loss(seeds) if r.loss["name"] in names]
+    return [r for r in experiments.every_loss(seeds) if r.loss.name in names]
 
 
 # ---------------------------------------------------------------------------------- correlation

@@ -134,7 +134,7 @@ def made(ahead, runs=RUNS) -> list[Outcome]:
     """Every run at 80 + seed, DMI ahead by ``ahead(noise)`` and a little that differs by seed."""
     return [
         outcome(r, 80.0 + r.seed
-                + (ahead(r.noise) + 0.1 * r.seed if r.loss["name"] == "DMI" else 0))
+                + (ahead(r.noise) + 0.1 * r.seed if r.loss.name == "DMI" else 0))
         for r in runs
     ]  # fmt: skip
 
@@ -143,12 +143,12 @@ def made(ahead, runs=RUNS) -> list[Outcome]:
     ("ahead", "word"),
     [
         (lambda n: 2.0, "supported"),
-        (lambda n: 2.0 if n["rate"] == 0.6 and n["pattern"] != "independent" else 0.0, "supported"),
-        (lambda n: 2.0 if n["pattern"] == "dependent-a" else 0.0, "undecided"),
+        (lambda n: 2.0 if n.rate == 0.6 and n.pattern != "independent" else 0.0, "supported"),
+        (lambda n: 2.0 if n.pattern == "dependent-a" else 0.0, "undecided"),
         (lambda n: 0.0, "undecided"),
-        (lambda n: -2.0 if (n["rate"], n["pattern"]) == (0.2, "independent") else 2.0,
+        (lambda n: -2.0 if (n.rate, n.pattern) == (0.2, "independent") else 2.0,
          "contradicted"),
-        (lambda n: -0.5 if n["rate"] == 0.2 else 2.0, "supported"),  # within the margin
+        (lambda n: -0.5 if n.rate == 0.2 else 2.0, "supported"),  # within the margin
     ],
 )  # fmt: skip
 def test_the_verdict_is_the_rule_of_the_grid(ahead, word):
@@ -158,10 +158,10 @@ def test_the_verdict_is_the_rule_of_the_grid(ahead, word):
 def test_the_verdict_waits_for_every_comparison_and_forward_has_no_part_in_it():
     every = made(lambda n: 2.0)
     assert rule.verdict(RUNS, every[:-5]) == "supported"  # two seeds are left everywhere
-    lacking = [o for o in every if o.run.loss["name"] != "GCE" or o.run.seed == 0]
+    lacking = [o for o in every if o.run.loss.name != "GCE" or o.run.seed == 0]
     assert rule.verdict(RUNS, lacking) == "not yet run"
     assert rule.verdict(RUNS, []) == "not yet run"
-    assert rule.verdict(RUNS, [o for o in every if o.run.loss["name"] != "Forward"]) == "supported"
+    assert rule.verdict(RUNS, [o for o in every if o.run.loss.name != "Forward"]) == "supported"
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_the_verdict_waits_for_every_comparison_and_forward_has_no_part_in_it():
 def test_a_win_takes_the_margin_and_the_whole_interval(gains, word):
     setting = RUNS[0].noise
     ahead = {"DMI": gains, "CE": (0.0, 0.0, 0.0)}
-    found = [outcome(r, 80.0 + r.seed + ahead[r.loss["name"]][r.seed])
-             for r in RUNS if r.noise == setting and r.loss["name"] in ahead]  # fmt: skip
+    found = [outcome(r, 80.0 + r.seed + ahead[r.loss.name][r.seed])
+             for r in RUNS if r.noise == setting and r.loss.name in ahead]  # fmt: skip
     differences = rule.gains(found, setting, "CE")
     assert rule.judged(differences) == word
     assert sum(differences) == pytest.approx(sum(gains))
@@ -208,7 +208,7 @@ def test_balanced_accuracy_is_the_mean_of_the_recalls():
     run = RUNS[0]
     outcomes = [outcome(run, 95.0, recalls=[100.0, 50.0])]
     label = next(iter(info.losses_of([run]).values()))
-    at = run.noise["pattern"], run.noise["rate"]
+    at = run.noise.pattern, run.noise.rate
     assert dmi_tables.grid_table(RUNS, outcomes, balanced=True).loc[at, label] == "75.00"
     assert dmi_tables.grid_table(RUNS, outcomes).loc[at, label] == "95.00"
 
@@ -220,7 +220,7 @@ def test_what_is_missing_or_diverged_is_a_dash():
 
 
 def test_diverged_runs_are_counted_and_keep_l_dmi_from_being_supported():
-    broken = [outcome(r, None) for r in RUNS if r.loss["name"] == "DMI"]
+    broken = [outcome(r, None) for r in RUNS if r.loss.name == "DMI"]
     for table in (
         dmi_tables.grid_table(RUNS, broken),
         dmi_tables.grid_table(RUNS, broken, balanced=True),
@@ -229,11 +229,11 @@ def test_diverged_runs_are_counted_and_keep_l_dmi_from_being_supported():
         assert (table.drop(columns="DMI") == MISSING).all(axis=None)
     assert (dmi_tables.stage_table(RUNS, broken, "DMI") == f"{MISSING} (3 diverged)").all(axis=None)
     every = made(lambda n: 2.0)
-    last = max(i for i, o in enumerate(every) if o.run.loss["name"] == "DMI")
+    last = max(i for i, o in enumerate(every) if o.run.loss.name == "DMI")
     every[last] = outcome(every[last].run, None)
     assert rule.verdict(RUNS, every) == "undecided"
     setting = every[last].run.noise
-    cell = dmi_tables.grid_table(RUNS, every).loc[(setting["pattern"], setting["rate"]), "DMI"]
+    cell = dmi_tables.grid_table(RUNS, every).loc[(setting.pattern, setting.rate), "DMI"]
     assert cell.endswith(" (1 diverged)")
 
 
@@ -260,7 +260,7 @@ def test_data_that_cannot_be_fetched_say_what_to_bring():
 
 
 def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
-    some = [o for o in made(lambda n: 2.0) if o.run.noise["pattern"] != "dependent-b"]
+    some = [o for o in made(lambda n: 2.0) if o.run.noise.pattern != "dependent-b"]
     figure = info.grid_figure(RUNS, some, constant=90.0)
     assert len(figure.axes) == 3
     for ax, drawn in zip(figure.axes, (True, True, False), strict=True):

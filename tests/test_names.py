@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from labelnoise import config
 from labelnoise.config import Run, loss_setting, noisy
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.files import COMMITTED
@@ -100,9 +99,3 @@ def test_what_does_not_fit_together_is_refused(changes, message):
 def test_a_twin_must_say_of_what():
     with pytest.raises(ValueError, match=r"give of, e\.g\. of='worse_label'"):
         noisy("twin")
-
-
-def test_every_kind_of_noise_is_named():
-    extra = {"twin": {"of": "annotator"}}
-    kinds = [noisy(kind, 0.1, **extra.get(kind, {}))["kind"] for kind in config.NOISE_KINDS]
-    assert tuple(kinds) == config.NOISE_KINDS

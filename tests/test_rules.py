@@ -224,7 +224,7 @@ def test_label_wave_stops_at_the_first_minimum_of_the_smoothed_changes():
 def test_the_fair_question_compares_each_cll_with_ce():
     runs = mnist_symmetric.chosen_runs(factorial(lambda loss, at: 50.0))
     level = {"CE": 96.0, "CLL": 98.0}
-    outcomes = [made(r, level[r.loss["name"]] + 0.01 * r.seed) for r in runs]
+    outcomes = [made(r, level[r.loss.name] + 0.01 * r.seed) for r in runs]
     found = mnist_symmetric.judge_fair_question(outcomes)
     assert found.pop("tuned, CLL is better than CE") == "reproduced"
     assert [v.word for v in found.values()] == ["above"] * 3
@@ -257,7 +257,7 @@ def benchmarked(value: Callable) -> list[Outcome]:
 
 def test_a_world_in_which_cll_is_best_everywhere():
     points = {"CE": 50.0, "CLL": 95.0}
-    outcomes = benchmarked(lambda run: points.get(run.loss["name"], 80.0))
+    outcomes = benchmarked(lambda run: points.get(run.loss.name, 80.0))
     found = benchmark.judge_most_cases(outcomes)
     share = found["shares"]["CLL above the others"]
     assert share == benchmark.Share(100.0, 100.0, 100.0, 0.0, 0.0, "reproduced")
@@ -281,13 +281,13 @@ def test_one_data_set_decides_nothing_and_a_diverged_run_is_a_guess():
 
 def test_cells_that_lack_a_run_are_left_out_and_open_cases_do_not_say_no():
     points = {"CE": 50.0, "CLL": 95.0}
-    outcomes = benchmarked(lambda run: points.get(run.loss["name"], 80.0))
+    outcomes = benchmarked(lambda run: points.get(run.loss.name, 80.0))
     few = [o for o in outcomes if o.run.seed == 3]
     assert benchmark.judge_most_cases(few)["shares"]["CLL above the others"] is None
     level = benchmark.judge_most_cases(benchmarked(lambda run: 90.0))
     assert level["shares"]["CLL above the others"].word == "undecided", "all cases are open"
     points = {"CLL": 50.0}
-    worst = benchmarked(lambda run: points.get(run.loss["name"], 80.0))
+    worst = benchmarked(lambda run: points.get(run.loss.name, 80.0))
     found = benchmark.judge_most_cases(worst)["shares"]["CLL above the others"]
     assert (found.lost, found.word) == (100.0, "not reproduced")
 

@@ -146,7 +146,7 @@ def test_flips_are_not_checked_where_the_data_are_not_here_and_that_is_said(
 
 def test_people_s_labels_are_of_a_data_set_of_their_own(results, trained, monkeypatch, tmp_path):
     monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path / "nothing"))
-    config = {**run().config, "dataset": "cifar10", "noise": noisy("human")}
+    config = {**run().config, "dataset": "cifar10", "noise": noisy("human").as_config()}
     put(results, changed(trained[0], config=config))
     list_all(results)
     assert any("cifar10" in note for note in soundness.check(results).notes)

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from labelnoise import noise
-from labelnoise.config import Run, loss_setting, method, noisy, published, transition_matrix
+from labelnoise.config import Run, loss_setting, method, noisy, published
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.noise import detection, estimation
 from labelnoise.noise.detection import FILTERS
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.sweep import train_missing
 from labelnoise.training import loop, methods
+from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
 pytestmark = pytest.mark.usefixtures("workers_start_quickly")
@@ -135,9 +136,7 @@ def test_a_fold_is_predicted_by_a_network_that_never_saw_it(monkeypatch, records
 
     monkeypatch.setattr(methods.Stages, "probabilities", watch)
     fit = methods.fit
-    monkeypatch.setattr(
-        methods, "fit", lambda r, task, *a: seen.append(task.images) or fit(r, task, *a)
-    )
+    monkeypatch.setattr(methods, "fit", lambda task, *a: seen.append(task.images) or fit(task, *a))
     made = methods.train(VARIANTS["cross-validation"], device="cpu")
     everything = Task.of(run(), torch.device("cpu")).images
     for trained, held_out in zip(seen, predicted, strict=True):
@@ -157,7 +156,7 @@ def folds_of(seed: int, monkeypatch) -> list[list[int]]:
 
     monkeypatch.setattr(methods.Stages, "probabilities", watch)
     monkeypatch.setattr(methods.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
-    methods.Stages(of, task, CPU, 1, None, lambda epoch: None).out_of_sample(of, 3)
+    methods.Stages(of, task, this_machine(CPU), None, lambda epoch: None).out_of_sample(of, 3)
     return held_out
 
 
@@ -200,7 +199,7 @@ def test_the_second_training_is_the_one_with_the_estimated_matrix(records):
     assert first["curves"] == records["anchors"]["curves"]["first"]
     assert first["result"] == result["first"]
     assert T.sum(axis=1) == pytest.approx(np.ones(10))
-    assert estimation.error(T, transition_matrix("digits", NOISE)) < 0.3
+    assert estimation.error(T, NOISE.matrix("digits")) < 0.3
     assert result["last"] != result["first"]["last"]
 
 
@@ -208,9 +207,10 @@ def test_matrices_are_estimated_from_the_given_labels_as_the_network_predicts_th
     """By hand: anchors in sample, the confident joint out of sample."""
     task = Task.of(run(), CPU)
     with loop.session("cpu", 1):
-        state = loop.State(run(), task, CPU)
-        loop.fit(run(), task, state, "")
-        p = loop.logits(task, state.model, task.images).float().softmax(dim=1).numpy()
+        state = loop.State.of(run(), task, this_machine(CPU))
+        loop.fit(task, state, "")
+        p = loop.logits(task, state.model, task.images, state.on)
+        p = p.float().softmax(dim=1).numpy()
     assert records["anchors"]["result"]["T"] == estimation.from_anchors(p).tolist()
     p = records["cross-validation"]["arrays"]["probabilities"]
     T = estimation.from_confident_joint(task.given.numpy(), p)
@@ -251,8 +251,8 @@ def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_
     given, wrong = task.given.numpy(), (task.given != task.true).numpy()
     suspect = detection.suspects(given, first["arrays"]["probabilities"], filter_by)
     with loop.session("cpu", 1):
-        state = loop.State(run(), task, CPU)
-        loop.fit(run(), task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
+        state = loop.State.of(run(), task, this_machine(CPU))
+        loop.fit(task.only(torch.from_numpy(~suspect).nonzero().flatten()), state, "")
     made = methods.train(run(method=method("pruned", folds=3, filter=filter_by)), device="cpu")
     assert made["curves"] == {**state.curves, "first": first["curves"]}
     assert made["result"]["last"] == state.curves["test_accuracy"][-1]
@@ -265,7 +265,7 @@ def test_pruning_removes_what_the_filter_suspects_and_trains_on_the_rest(records
     sizes = []
     fit = methods.fit
     monkeypatch.setattr(
-        methods, "fit", lambda r, task, *a: sizes.append(len(task.given)) or fit(r, task, *a)
+        methods, "fit", lambda task, *a: sizes.append(len(task.given)) or fit(task, *a)
     )
     methods.train(VARIANTS["pruned"], device="cpu")
     removed = records["pruned"]["result"]["pruned"]
@@ -313,10 +313,10 @@ def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
     """Its probabilities are a fifth of the result, though no other training comes after it."""
     fit, count = methods.fit, iter(range(1, 10))
 
-    def broken(of, task, state, *rest):
-        seconds = fit(of, task, state, *rest)
+    def broken(task, state, *rest):
+        seconds = fit(task, state, *rest)
         if next(count) == TRAININGS["cross-validation"]:
-            state.diverged_at = of.protocol["epochs"]
+            state.diverged_at = state.recipe.protocol["epochs"]
         return seconds
 
     monkeypatch.setattr(methods, "fit", broken)
@@ -410,6 +410,5 @@ def test_detection_needs_probabilities_and_matching_labels():
 
 
 def test_a_loss_for_a_noise_without_parameters_is_spelled_out():
-    assert loss_setting("Forward", T={"kind": "symmetric", "rate": 0.3}) == {
-        "name": "Forward", "parameters": {"T": NOISE}
-    }  # fmt: skip
+    setting = loss_setting("Forward", T={"kind": "symmetric", "rate": 0.3})
+    assert setting.parameters == {"T": NOISE}

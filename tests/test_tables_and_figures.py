@@ -9,7 +9,7 @@ import pytest
 mpl.use("agg")
 
 
-from labelnoise import config, experiments, figures
+from labelnoise import experiments, figures
 from labelnoise.analysis import tables
 from labelnoise.analysis.tables import mnist_symmetric as mnist_symmetric_tables
 from labelnoise.figures import mnist_symmetric
@@ -27,7 +27,7 @@ def outcome(run, last: float, *, best: float = 99.0, diverged_at=None, source="c
 
 
 def test_table_shows_mean_spread_interval_and_source():
-    runs = [r for r in experiments.headline([0, 1, 2]) if r.loss["name"] == "CE"]
+    runs = [r for r in experiments.headline([0, 1, 2]) if r.loss.name == "CE"]
     found = [outcome(r, last) for r, last in zip(runs, (49.0, 50.0, 51.0), strict=True)]
     found[2] = outcome(runs[2], 51.0, source="here")
     row = tables.accuracy_table(runs, found, {"CE": "53.38"}).loc["CE"]
@@ -41,8 +41,8 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     runs = experiments.headline([0])
     found = [outcome(runs[0], 49.0)]
     table = tables.accuracy_table(runs, found)
-    assert table.loc[config.loss_label(experiments.CLL), "last epoch"] == tables.MISSING
-    assert table.loc[config.loss_label(experiments.CLL), "source"] == "not yet run"
+    assert table.loc[experiments.CLL.label, "last epoch"] == tables.MISSING
+    assert table.loc[experiments.CLL.label, "source"] == "not yet run"
     assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 
@@ -57,7 +57,7 @@ def test_a_long_list_of_missing_runs_is_cut_short_and_still_counted():
 
 
 def test_a_diverged_run_is_counted_and_not_averaged():
-    runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
+    runs = [r for r in experiments.headline([0, 1]) if r.loss.name == "CE"]
     found = [outcome(runs[0], 49.0), outcome(runs[1], None, diverged_at=3)]
     row = tables.accuracy_table(runs, found).loc["CE"]
     assert row["last epoch"] == "49.00"
@@ -65,7 +65,7 @@ def test_a_diverged_run_is_counted_and_not_averaged():
 
 
 def test_two_precisions_are_compared_seed_by_seed():
-    runs = [r for r in experiments.parity() if r.loss["name"] == "CE" and r.model == "mlp"]
+    runs = [r for r in experiments.parity() if r.loss.name == "CE" and r.model == "mlp"]
     shuffled = [runs[i] for i in (2, 0, 1)]
 
     def made(precision: str, lasts: dict) -> list[Outcome]:
@@ -85,7 +85,7 @@ def test_two_precisions_are_compared_seed_by_seed():
 
 
 def test_bandwidth_table_is_sigma_by_form():
-    grid = [r for r in experiments.cll_map() if r.loss["name"] == "CLL"]
+    grid = [r for r in experiments.cll_map() if r.loss.name == "CLL"]
     found = [outcome(r, 10 * i) for i, r in enumerate(grid)]
     table = mnist_symmetric_tables.bandwidth_table(found)
     assert list(table.index) == sorted(experiments.CLL_SIGMAS)
@@ -102,7 +102,7 @@ def test_protocol_rows_keep_the_rules_apart():
 
 
 def test_curves_are_drawn_from_the_records():
-    runs = [r for r in experiments.headline([0, 1]) if r.loss["name"] == "CE"]
+    runs = [r for r in experiments.headline([0, 1]) if r.loss.name == "CE"]
     found = [outcome(runs[0], 40.0), outcome(runs[1], 60.0)]
     ax = mnist_symmetric.learning_curves(found, {"paper": (96.81, "CLL")}).axes[0]
     lines = [list(line.get_ydata()) for line in ax.lines]

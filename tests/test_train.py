@@ -22,6 +22,7 @@ from labelnoise.runs.sweep import train_missing
 from labelnoise.seeds import generator
 from labelnoise.training import loop, machine, task
 from labelnoise.training.loop import State, summarise
+from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
 CPU = torch.device("cpu")
@@ -270,7 +271,7 @@ FOREIGN = {
     "threads": {"threads": 2},
     "torch": {"torch": "0.0.1"},
     "precision": {"precision": None},
-    "code": {"patches": [(loop, "CODE", "another")]},
+    "code": {"patches": [(loop, "code", lambda: "another")]},
     "processor": {"patches": [(loop, "processor", lambda device: {"model": "another"})]},
     # what a GPU has written: torch would put it back on a GPU, which may not be there
     "device": {
@@ -344,10 +345,10 @@ def crash(*arguments: object) -> None:
 def test_the_seconds_of_a_resumed_run_include_what_was_trained_before(tmp_path):
     checkpoint, of = tmp_path / "run.pt", run(epochs=2)
     task = Task.of(of, CPU)
-    state = State(of, task, CPU)
-    loop.train_epoch(of, task, state)
+    state = State.of(of, task, this_machine(CPU))
+    loop.train_epoch(task, state)
     loop.evaluate(task, state)
-    identity = loop.identity(of, CPU, 1)
+    identity = loop.identity(of, this_machine(CPU))
     state.save(checkpoint, identity, 1000.0)
     assert 1000 <= record(of, checkpoint=checkpoint)["provenance"]["seconds"] < 1100
 
@@ -594,9 +595,9 @@ def test_a_run_with_l1_pulls_every_weight_towards_zero_by_it(float32):
     for extra in ({}, {"l1": 0.01}):
         of = run(epochs=1, protocol={**protocol, **extra})
         task = Task.of(of, CPU)
-        state = State(of, task, CPU)
+        state = State.of(of, task, this_machine(CPU))
         before = [p.detach().clone() for p in state.model.parameters()]
-        loop.train_epoch(of, task, state)
+        loop.train_epoch(task, state)
         made.append((before, [p.detach() for p in state.model.parameters()], state.curves))
     (before, plain, curves), (same, penalised, its_curves) = made
     for b, s, p, q in zip(before, same, plain, penalised, strict=True):
@@ -609,9 +610,9 @@ def test_the_l1_penalty_shrinks_the_weights_of_a_whole_run_and_clipping_sees_it(
     def weights(**changes):
         of = run(protocol=changes)
         task = Task.of(of, CPU)
-        state = State(of, task, CPU)
+        state = State.of(of, task, this_machine(CPU))
         for _ in range(3):
-            loop.train_epoch(of, task, state)
+            loop.train_epoch(task, state)
         return torch.cat([p.detach().flatten() for p in state.model.parameters()])
 
     free = weights(lr=0.05)
@@ -842,7 +843,7 @@ def test_bfloat16_is_used_where_the_cpu_computes_it_natively(monkeypatch, avx, a
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert machine.precision(CPU) == expected
-    with machine.autocast(CPU):
+    with machine.this_machine(CPU).autocast():
         product = torch.ones(4, 4) @ torch.ones(4, 4)
     assert product.dtype == getattr(torch, expected)
 
@@ -874,8 +875,8 @@ def test_the_two_precisions_agree(model, monkeypatch):
 def test_weights_and_losses_stay_in_float32():
     of = VARIANTS["cnn with batch norm"]
     task = Task.of(of, CPU)
-    state = State(of, task, CPU)
-    loop.train_epoch(of, task, state)
+    state = State.of(of, task, this_machine(CPU))
+    loop.train_epoch(task, state)
     kinds = {t.dtype for t in state.model.state_dict().values() if t.is_floating_point()}
     assert kinds == {torch.float32}
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from labelnoise import losses
-from labelnoise.config import Run, method, noisy
+from labelnoise.config import LossSetting, Run, method, noisy
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.runs.sweep import train_missing
 from labelnoise.training import loop, methods
+from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
 CE, DMI = {"name": "CE"}, {"name": "DMI"}
@@ -58,10 +59,10 @@ def test_the_first_stages_protocol_is_part_of_the_run():
     ("changes", "message"),
     [
         ({"val_fraction": 0.0}, "warm_start chooses its weights on a noisy validation set: give"),
-        ({"method": {"name": "warm_start"}}, "protocol must have exactly the keys"),
+        ({"method": {"name": "warm_start"}}, "warm_start needs the protocol of its first stage"),
         ({"method": {"name": "warm_start", "protocol": None}}, "protocol=None must be a dict"),
         ({"method": {"name": "warm_start", "protocol": {**FIRST, "lr": 0}}}, "lr=0 must be"),
-        ({"method": {**WARM, "folds": 3}}, "warm_start has no option .'folds'."),
+        ({"method": {**WARM.as_config(), "folds": 3}}, "warm_start has no option .'folds'."),
         ({"probe": ("gradient",)}, "probe='gradient' .* DMI belongs to the whole batch: leave"),
         ({"method": None, "probe": ("gradient",)}, "probe='gradient' .* DMI belongs"),
         ({"protocol": {**SECOND, "batch": 9}}, "batch=9 is too small for DMI with 10 classes"),
@@ -104,18 +105,18 @@ def test_the_second_stage_starts_from_the_best_epoch_with_a_fresh_optimiser(reco
     task = Task.of(PLAIN, CPU)
     with loop.session("cpu", 1):
         short = replace(PLAIN, protocol={**FIRST, "epochs": best})
-        first = loop.State(short, task, CPU)
-        loop.fit(short, task, first, "")
-        second = loop.State(run(), task, CPU)
+        first = loop.State.of(short, task, this_machine(CPU))
+        loop.fit(task, first, "")
+        second = loop.State.of(run(), task, this_machine(CPU))
         second.model.load_state_dict(first.model.state_dict())
-        loop.fit(run(), task, second, "")
+        loop.fit(task, second, "")
     assert second.curves == {k: v for k, v in record["curves"].items() if k != "first"}
 
 
 def test_the_first_of_equals_is_kept():
     task = Task.of(PLAIN, CPU)
     with loop.session("cpu", 1):
-        state = loop.State(PLAIN, task, CPU)
+        state = loop.State.of(PLAIN, task, this_machine(CPU))
         loop.evaluate(task, state)
         before = {name: w.clone() for name, w in state.model.state_dict().items()}
         with torch.no_grad():
@@ -129,9 +130,9 @@ def test_the_first_of_equals_is_kept():
 def test_the_best_epoch_is_the_one_of_the_validation_set_whatever_the_test_set_says():
     task = Task.of(PLAIN, CPU)
     with loop.session("cpu", 1), torch.no_grad():
-        state = loop.State(PLAIN, task, CPU)
+        state = loop.State.of(PLAIN, task, this_machine(CPU))
         task.val_given, said = (
-            loop.logits(task, state.model, images).argmax(dim=1)
+            loop.logits(task, state.model, images, state.on).argmax(dim=1)
             for images in (task.val_images, task.test_images)
         )
         task.test_labels = (said + 1) % 10
@@ -149,13 +150,13 @@ def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, 
     ends = []
     fit = methods.fit
     monkeypatch.setattr(
-        methods, "fit", lambda r, t, state, *a: (fit(r, t, state, *a), ends.append(state))[0]
+        methods, "fit", lambda t, state, *a: (fit(t, state, *a), ends.append(state))[0]
     )
     again = methods.train(run(), device="cpu")
     assert exact(again) == exact(record)
     task = Task.of(run(), CPU)
     assert len(task.val_given) == 150
-    said = loop.logits(task, ends[1].model, task.val_images).float()
+    said = loop.logits(task, ends[1].model, task.val_images, ends[1].on).float()
     whole = losses.DMI()(said, task.val_given)
     assert record["curves"]["val_loss"][-1] == pytest.approx(whole.item(), rel=1e-3)
     agree = (said.argmax(dim=1) == task.val_given).sum()
@@ -171,7 +172,7 @@ def test_the_epoch_with_the_lowest_validation_loss_is_reported_beside(monkeypatc
             loss = super().forward(logits, targets)
             return loss if torch.is_grad_enabled() else torch.tensor(next(val_loss))
 
-    monkeypatch.setattr(loop, "build_loss", lambda dataset, loss: Told())
+    monkeypatch.setattr(LossSetting, "build", lambda self, dataset: Told())
     made = methods.train(run(CE, protocol={**SECOND, "epochs": 5}), device="cpu")
     assert made["curves"]["val_loss"] == [3.0, None, 1.0, 1.0, 2.0]
     assert made["result"]["val_loss_chosen"] == made["curves"]["test_accuracy"][2]
@@ -189,7 +190,7 @@ def test_the_recalls_are_those_of_the_last_epoch_and_add_up_to_its_accuracy(reco
 def test_a_network_that_always_says_the_same_has_one_recall():
     task = Task.of(PLAIN, CPU)
     with loop.session("cpu", 1):
-        state = loop.State(PLAIN, task, CPU)
+        state = loop.State.of(PLAIN, task, this_machine(CPU))
         with torch.no_grad():
             state.model[-1].weight.zero_()
             state.model[-1].bias.copy_(torch.arange(task.num_classes) == 3)
@@ -201,14 +202,14 @@ def test_batches_with_fewer_samples_than_classes_are_left_out_for_dmi_alone(
     loss, sizes, monkeypatch
 ):
     seen = set()
-    built = loop.build_loss
+    built = LossSetting.build
 
-    def watched(dataset, setting):
-        made = built(dataset, setting)
+    def watched(setting, dataset):
+        made = built(setting, dataset)
         made.register_forward_hook(lambda module, inputs, out: seen.add(len(inputs[0])))
         return made
 
-    monkeypatch.setattr(loop, "build_loss", watched)
+    monkeypatch.setattr(LossSetting, "build", watched)
     alone = {"method": None, "val_fraction": 0.0, "subset": 105}
     made = loop.train_once(run(loss, protocol={**SECOND, "batch": 50}, **alone), device="cpu")
     assert seen == sizes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from labelnoise import config, experiments, losses, theory
+from labelnoise import experiments, losses, theory
 from labelnoise.analysis import stats, tables
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.claims import NOT, NOT_RUN, NOT_TESTABLE, PARTLY, REPRODUCED
@@ -33,7 +33,7 @@ PAPER_COLUMN = {
         f"{PAPER_CE_POINTS:.2f} or {PAPER_CE_RELATIVE:.2f} (implied)",
         f"{ABSTRACT}: 96.81 - 43.43 or 96.81 / 1.4343",
     ),
-    config.loss_label(experiments.CLL): quoted(f"{PAPER_CLL:.2f}", ABSTRACT),
+    experiments.CLL.label: quoted(f"{PAPER_CLL:.2f}", ABSTRACT),
 }
 # line in a figure -> (value, short name of the loss whose colour it takes)
 PAPER_LINES = {
@@ -111,7 +111,7 @@ def agreement(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataF
 
 def of(outcomes: Sequence[Outcome], loss: dict) -> list[Outcome]:
     """The outcomes of one loss."""
-    label = config.loss_label(loss)
+    label = loss.label
     return [o for o in outcomes if o.run.label == label]
 
 
@@ -200,7 +200,7 @@ def judge_gradients(outcomes: Sequence[Outcome]) -> Judgement:
 
 
 def robust_cell(outcomes: Sequence[Outcome]) -> str:
-    found = {loss["name"]: [o.last for o in of(outcomes, loss)] for loss in (CLL, *ROBUST)}
+    found = {loss.name: [o.last for o in of(outcomes, loss)] for loss in (CLL, *ROBUST)}
     found = {name: values for name, values in found.items() if values}
     return side_by_side(found) if len(found) > 1 else NOT_RUN
 
@@ -217,7 +217,7 @@ def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
     for loss in ROBUST:
         other = stats.by_seed(of(outcomes, loss))
         if set(cll) & set(other):
-            gains[loss["name"]] = stats.differences(cll, other)
+            gains[loss.name] = stats.differences(cll, other)
     if not gains:
         return NOT_RUN, "no record"
     word = rule.most_cases(gains)

@@ -9,7 +9,6 @@ checked before it, the loss by a call on a first batch.
 """
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from labelnoise.checks import check_integer
-from labelnoise.config import build_loss
-from labelnoise.config.protocols import MNIST_PROTOCOL, checked_protocol
+from labelnoise.config import Recipe
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.experiments import setting_of
 from labelnoise.losses import CORRECTIONS, DMI
 from labelnoise.models import READS
@@ -85,10 +84,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, given = encoded("y", y, len(images))
         recipe, loss = self.recipe(), loss_module(self.loss)
         self.check_start(loss)
-        with session(self.device, self.threads) as device:
-            arrays = (torch.from_numpy(a).to(device) for a in (images, given, given))
+        with session(self.device, self.threads) as on:
+            arrays = (torch.from_numpy(a).to(on.device) for a in (images, given, given))
             self.task_ = Task(*arrays, len(self.classes_), images.shape[1:], *mean_and_std(images))
-            state = State(recipe, self.task_, device, loss)
+            state = State(recipe, self.task_, on, loss)
             check_mean(state.loss, self.task_.given[: recipe.protocol["batch"]], len(self.classes_))
             before = 0
             if self.start is not None:
@@ -96,8 +95,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 state.model.load_state_dict(first.network_.state_dict())
                 before = first.epochs()
             while state.epoch < recipe.protocol["epochs"]:
-                train_epoch(recipe, self.task_, state)
-                answers = logits(self.task_, state.model, self.task_.images[:2])
+                train_epoch(self.task_, state)
+                answers = logits(self.task_, state.model, self.task_.images[:2], on)
                 if state.diverged_at is not None or not answers.isfinite().all():  # its last step
                     raise RuntimeError(
                         f"the training diverged at epoch {state.epoch}; lower the learning rate"
@@ -106,16 +105,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.network_, self.curves_ = state.model, state.curves
         return self
 
-    def recipe(self) -> SimpleNamespace:
-        """What a ``Run`` says of the training, checked: ``model``, ``protocol``, ``seed``."""
+    def recipe(self) -> Recipe:
+        """How the network is trained, checked."""
         if self.model not in NETWORKS:
             raise ValueError(f"model={self.model!r} is unknown; known: {', '.join(NETWORKS)}")
-        check_integer("seed", self.seed, 0)
         check_integer("threads", self.threads, 1)
-        protocol = checked_protocol(MNIST_PROTOCOL if self.protocol is None else self.protocol)
-        return SimpleNamespace(
-            model=self.model, protocol=protocol, seed=self.seed, probe=(), val_fraction=0.0
-        )
+        protocol = MNIST_PROTOCOL if self.protocol is None else self.protocol
+        return Recipe(self.model, protocol, self.seed)
 
     def check_start(self, loss: nn.Module) -> None:
         """``ValueError`` for a start that this training cannot go on from, or for want of one."""
@@ -148,9 +144,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 f"X holds images of shape {images.shape[1:]}, but the network was fitted to "
                 f"{self.task_.shape}; resize them, or fit it to images like these"
             )
-        with session(self.device, self.threads):
+        with session(self.device, self.threads) as on:
             inputs = torch.from_numpy(images).to(self.task_.images.device)
-            outputs = logits(self.task_, self.network_, inputs)
+            outputs = logits(self.task_, self.network_, inputs, on)
         return outputs.double().softmax(dim=1).cpu().numpy()
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -179,7 +175,7 @@ def loss_module(loss: str | Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
         raise ValueError(f"loss={loss!r} depends on what you know of the noise; give an instance, "
                          "such as losses.Mixture(0.3) or losses.Forward(T)")  # fmt: skip
     if isinstance(loss, str):
-        return build_loss("mnist", setting_of(loss))
+        return setting_of(loss).build()
     if isinstance(loss, type):
         raise ValueError(f"loss={loss.__name__} is a class; give an instance: {loss.__name__}(...)")
     if not callable(loss):

@@ -82,7 +82,7 @@ def benchmark_cnn(seeds: Sequence[int] = FEW_SEEDS) -> list[Run]:
 def benchmark_headline() -> list[Run]:
     """The cell that is the headline: MNIST, 60 % symmetric, the CNN, seeds 0 to 2."""
     runs = headline((0, 1, 2)) + robust_losses((0, 1, 2))
-    return [run for run in runs if run.loss["name"] in WITH_CNN]
+    return [run for run in runs if run.loss.name in WITH_CNN]
 
 
 def benchmark_cifar10(seeds: Sequence[int] = FEW_SEEDS) -> list[Run]:

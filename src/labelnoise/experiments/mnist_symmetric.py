@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from labelnoise import losses
-from labelnoise.config import Run, build_loss, loss_label, loss_setting, noisy, published
+from labelnoise.config import Run, loss_setting, noisy, published
 from labelnoise.config.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 
 SYMMETRIC_60 = noisy("symmetric", 0.6)
@@ -171,11 +171,11 @@ EVERY_PROBE = ("gradient", "clipped", "changed")
 def pull(loss: dict, num_classes: int = 10) -> float:
     """|dL/dz_y| on an untrained network, by autograd in float64."""
     logits = torch.zeros(1, num_classes, dtype=torch.float64, requires_grad=True)
-    build_loss("mnist", loss)(logits, torch.tensor([0])).backward()
+    loss.build("mnist")(logits, torch.tensor([0])).backward()
     return abs(float(logits.grad[0, 0]))
 
 
-PULLS = {loss_label(loss): pull(loss) for loss in SHAPES + MORE_SHAPES}
+PULLS = {loss.label: pull(loss) for loss in SHAPES + MORE_SHAPES}
 """Label of a loss -> its pull."""
 
 
@@ -183,7 +183,7 @@ def protocol_at(loss: dict, place: tuple[int, int]) -> dict:
     """The MNIST protocol with the learning rate and weight decay that put ``loss`` at ``place``,
     rounded to three digits."""
     lr, decay = MNIST_PROTOCOL["lr"], MNIST_PROTOCOL["weight_decay"]
-    mine, of_ce, of_cll = (PULLS[loss_label(each)] for each in (loss, SHAPES[0], CLL))
+    mine, of_ce, of_cll = (PULLS[each.label] for each in (loss, SHAPES[0], CLL))
     low, high = lr * of_cll, lr * of_ce
     weak, strong = decay / of_ce, decay / of_cll
     step = (low, (low * high) ** 0.5, high)[place[0]]

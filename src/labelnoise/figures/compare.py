@@ -43,9 +43,9 @@ def choose(setting: dict) -> Loss:
                          "parameters it is the published MNIST setting")  # fmt: skip
     name, given = setting["name"], setting.get("parameters", {})
     if name == "CLL":
-        usual = experiments.CLL["parameters"]
+        usual = experiments.CLL.parameters
     elif name in PUBLISHED["mnist"]:
-        usual = experiments.published("mnist", name)["parameters"]
+        usual = experiments.published("mnist", name).parameters
     else:
         return build(name, **given)
     if unknown := sorted(set(given) - set(usual)):

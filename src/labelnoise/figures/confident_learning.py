@@ -32,7 +32,7 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2))
     lowest = [100.0, 100.0]
     for (name, says), dash in zip(found.items(), DASHES, strict=False):
-        line = {"color": colour(says.run.loss["name"]), "ls": dash}
+        line = {"color": colour(says.run.loss.name), "ls": dash}
         hits, n = says.wrong[says.order], np.arange(1, len(says.order) + 1)
         precision, recall = 100 * np.cumsum(hits) / n, 100 * np.cumsum(hits) / hits.sum()
         left.plot(n, precision, lw=2, label=name, **line)

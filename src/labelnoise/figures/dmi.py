@@ -82,15 +82,15 @@ def grid_figure(
     """Last-epoch accuracy over r, a panel a pattern: mean and 95 % t interval (dot), each seed
     (dash). ``constant``: the accuracy of always naming the largest class, in percent."""
     settings, named = noises(runs), losses_of(runs)
-    patterns = list(dict.fromkeys(n["pattern"] for n in settings))
+    patterns = list(dict.fromkeys(n.pattern for n in settings))
     figure, axes = plt.subplots(1, len(patterns), figsize=(1.6 + 3.6 * len(patterns), 4.6),
                                 sharey=True, squeeze=False)  # fmt: skip
     for ax, pattern in zip(axes[0], patterns, strict=True):
-        here = [n for n in settings if n["pattern"] == pattern]
+        here = [n for n in settings if n.pattern == pattern]
         for k, name in enumerate(named):
             tone, marker = LOOKS[name]
             groups = [
-                (100 * n["rate"] + 1.2 * (k - 2), [o.last for o in finished(outcomes, n, name)])
+                (100 * n.rate + 1.2 * (k - 2), [o.last for o in finished(outcomes, n, name)])
                 for n in here
             ]
             groups = [(x, stats.summarise(last), last) for x, last in groups if last]
@@ -99,11 +99,11 @@ def grid_figure(
             ax.errorbar([x for x, _, _ in groups], [s.mean for _, s, _ in groups],
                         yerr=[s.half_width or 0 for _, s, _ in groups], marker=marker, ms=5.5,
                         lw=1, ls=DASHES[k], color=tone, capsize=3)  # fmt: skip
-        if not any(o.run.noise["pattern"] == pattern for o in outcomes):
+        if not any(o.run.noise.pattern == pattern for o in outcomes):
             ax.text(0.5, 0.3, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
         if constant is not None:
             ax.axhline(constant, color="0.4", ls=(0, (1, 2)), lw=1.4)
-        rates = [100 * n["rate"] for n in here]
+        rates = [100 * n.rate for n in here]
         ax.set_xticks(rates, [f"{r:g}" for r in rates])
         ax.set(xlabel="r (%)", title=PATTERNS[pattern], xlim=(min(rates) - 6, max(rates) + 6))
     low, high = axes[0][0].get_ylim()  # of three seeds an interval can leave what is possible

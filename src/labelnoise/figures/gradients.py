@@ -190,7 +190,7 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
     figure = plt.figure(figsize=(11, 4.6))
     share, norm = figure.subplots(1, 2)
     for i, (name, group) in enumerate(by_label(outcomes).items()):
-        line = {"color": colour(group[0].run.loss["name"]), "ls": DASHES[i % len(DASHES)]}
+        line = {"color": colour(group[0].run.loss.name), "ls": DASHES[i % len(DASHES)]}
         line["label"] = f"{name} ({len(group)} seed{'s' if len(group) > 1 else ''})"
         curve(share, group, "gradient_share", **line)
         curve(norm, group, "gradient_norm", **line)

@@ -58,7 +58,7 @@ def ranked(
 
 
 def _family_colour(outcome: Outcome) -> str:
-    kind = family(outcome.run.loss["name"])
+    kind = family(outcome.run.loss.name)
     return FAMILIES[kind][0] if kind else "#666666"
 
 
@@ -85,7 +85,7 @@ def learning_curves(
     drawn as horizontal lines."""
     figure, ax = plt.subplots(figsize=(8, 5))
     for i, (label, group) in enumerate(by_label(outcomes).items()):
-        name = group[0].run.loss["name"]
+        name = group[0].run.loss.name
         shown = f"{label} ({len(group)} seed{'s' if len(group) > 1 else ''})"
         curve(
             ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % len(DASHES)], label=shown
@@ -110,7 +110,7 @@ def memorisation(outcomes: Sequence[Outcome]) -> Figure:
               ("fit_true", "corrected: predicted as the true label"))  # fmt: skip
     for ax, (field, title) in zip(axes, panels, strict=True):
         for i, (label, group) in enumerate(by_label(outcomes).items()):
-            name = group[0].run.loss["name"]
+            name = group[0].run.loss.name
             curve(ax, group, field, color=colour(name), ls=DASHES[i % len(DASHES)], label=label)
         ax.set(xlabel="epoch", title=title, ylim=(-3, 103))
     axes[0].set_ylabel("mislabelled training samples (%)")
@@ -131,9 +131,9 @@ def cll_map(
     ):
         for k, (form, marker) in enumerate(FORM_MARKERS.items()):
             points = sorted(
-                (o.run.loss["parameters"]["sigma"], o.last)
+                (o.run.loss.parameters["sigma"], o.last)
                 for o in outcomes
-                if o.run.loss["parameters"]["form"] == form
+                if o.run.loss.parameters["form"] == form
             )
             if points:
                 sigmas, accuracies = zip(*points, strict=True)
@@ -142,7 +142,7 @@ def cll_map(
                 ax.plot(beside, accuracies, color=FORM_COLOURS[form], label=form, **line)
         ax.axhline(goal, color="black", ls=(0, (1, 2)), lw=1.4, label=f"paper's CLL {goal:.2f}")
         ax.set(xscale="log", xlabel="bandwidth sigma (probability)", title=title, ylim=(0, 102))
-        sigmas = sorted({o.run.loss["parameters"]["sigma"] for o in [*mlp, *cnn]})
+        sigmas = sorted({o.run.loss.parameters["sigma"] for o in [*mlp, *cnn]})
         ax.set_xticks(sigmas, [f"{s:g}" for s in sigmas], minor=False)
         ax.set_xticks([], minor=True)
     for (label, value), dash in zip(references.items(), DASHES[1:], strict=False):
@@ -158,11 +158,11 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
     """How a small bandwidth stalls: test accuracy and mean gradient norm over epochs, a line a
     sigma, from light (small) to dark (large)."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
-    ordered = sorted(outcomes, key=lambda o: o.run.loss["parameters"]["sigma"])
+    ordered = sorted(outcomes, key=lambda o: o.run.loss.parameters["sigma"])
     shades = plt.get_cmap("viridis_r")(np.linspace(0.15, 1, len(ordered)))
     for i, (outcome, shade) in enumerate(zip(ordered, shades, strict=True)):
         line = {"color": shade, "ls": DASHES[i % len(DASHES)]}
-        line["label"] = f"sigma {outcome.run.loss['parameters']['sigma']:g}"
+        line["label"] = f"sigma {outcome.run.loss.parameters['sigma']:g}"
         curve(axes[0], [outcome], "test_accuracy", **line)
         curve(axes[1], [outcome], "gradient_norm", **line)
     axes[0].set(xlabel="epoch", ylabel="clean test accuracy (%)", title="Accuracy", ylim=(0, 102))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from labelnoise.analysis import stats
 from labelnoise.analysis.tables import by_label
-from labelnoise.config import noisy, transition_matrix
+from labelnoise.config import noisy
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
 from labelnoise.noise import estimation
@@ -87,7 +87,7 @@ def answers(outcomes: Sequence[Outcome]) -> Figure:
 def rate_map(outcomes: Sequence[Outcome]) -> Figure:
     """Last-epoch accuracy of the mixture over assumed x true noise rate, a number a cell."""
     rows = [
-        (o.run.loss["parameters"]["rate"], o.run.noise["rate"], o.last)
+        (o.run.loss.parameters["rate"], o.run.noise.rate, o.last)
         for o in outcomes
         if o.last is not None
     ]
@@ -119,17 +119,17 @@ def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
     kinds = {"symmetric": (0.0, 0.75), "asymmetric": (0.0, 0.45)}
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
     for ax, (name, rates) in zip(axes, kinds.items(), strict=True):
-        mine = [o for o in outcomes if o.run.noise["kind"] == name and o.run.estimates
-                and not o.run.noise.get("keep_true")]  # fmt: skip
+        mine = [o for o in outcomes if o.run.noise.kind == name and o.run.loss.estimated
+                and not o.run.noise.as_config().get("keep_true")]  # fmt: skip
         for (label, group), tone, mark in zip(
             by_label(mine).items(), TONES[2:], "os", strict=False
         ):
             at = pd.Series([estimation_error(o) for o in group],
-                           index=[o.run.noise["rate"] for o in group]) * 100  # fmt: skip
+                           index=[o.run.noise.rate for o in group]) * 100  # fmt: skip
             mean = at.groupby(level=0).mean()
             ax.plot(100 * mean.index, mean, "-", color=tone, lw=1.5)
             ax.plot(100 * at.index, at, mark, color=tone, ms=6, label=label, mfc="none", mew=1.5)
-        true = [transition_matrix(dataset, noisy(name, rate)) for rate in rates]
+        true = [noisy(name, rate).matrix(dataset) for rate in rates]
         clean = [100 * estimation.error(np.eye(len(T)), T) for T in true]
         ends = [100 * rate for rate in rates]
         ax.plot(ends, clean, color="0.5", ls="--", lw=1, label="assuming clean labels")

@@ -66,16 +66,22 @@ def realised(labels: np.ndarray, noisy: np.ndarray, num_classes: int) -> np.ndar
 
 
 def instance_rows(
-    images: np.ndarray, labels: np.ndarray, num_classes: int, rate: float, seed: int
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    rate: float,
+    seed: int,
+    *,
+    raw_pixels: bool = False,
 ) -> np.ndarray:
     """Instance-dependent noise after Xia et al. 2020: one row ``P(noisy = . | x, true)`` a sample.
 
     Sample n draws its own rate ``q_n`` from Normal(rate, 0.1) truncated to [0, 1]. A standard
     normal projection of the input, standardised by one mean and deviation of all its pixels, one
     matrix a true class, scores the classes; the true class is excluded, the softmax of the rest
-    times ``q_n`` is the row. (The authors' code projects raw pixels, 0 to 255: the scores lie so
-    far apart that nearly all flips of a sample go to one class, with a mean largest probability of
-    0.9995 where ours has 0.964.)
+    times ``q_n`` is the row. ``raw_pixels=True`` projects them as they are, 0 to 255, as the
+    authors' code does: the scores then lie so far apart that nearly all flips of a sample go to one
+    class, with a mean largest probability of 0.9995 where ours has 0.964.
     ``images`` ``[N, ...]``; returns float64 ``[N, K]``; feed it to ``corrupt_rows``.
     """
     K = check_num_classes(num_classes)
@@ -84,7 +90,8 @@ def instance_rows(
     if len(images) != len(y):
         raise ValueError(f"images has {len(images)} samples but labels has {len(y)}")
     x = np.asarray(images, dtype=np.float64).reshape(len(y), -1)
-    x = (x - x.mean()) / max(x.std(), 1e-12)
+    if not raw_pixels:
+        x = (x - x.mean()) / max(x.std(), 1e-12)
     bits = np.random.PCG64(stream(seed, "instance-noise"))
     q = rate + 0.1 * normal(bits, len(y))
     while (outside := (q < 0) | (q > 1)).any():  # truncation by redrawing

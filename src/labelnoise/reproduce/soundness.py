@@ -200,13 +200,13 @@ class Labels:
     def differ(self, run: Run, record: dict) -> Iterator[str]:
         """Where a record was not given the labels that its config asks for."""
         needed = [run.dataset]
-        if run.noise["kind"] in ("human", "twin") and run.dataset in BY_CIFAR10N:
+        if run.noise.kind in ("human", "twin") and run.dataset in BY_CIFAR10N:
             needed.append("cifar10n")
         absent = [name for name in needed if self.load(name) is None]
         self.unchecked.update(absent[:1])
         if absent:
             return
-        asked = json.dumps([run.dataset, run.noise, run.seed, run.subset])
+        asked = json.dumps([run.dataset, run.noise.as_config(), run.seed, run.subset])
         if asked not in self.computed:
             self.computed[asked] = self.compute(run)
         flips, rate = self.computed[asked]

@@ -174,6 +174,8 @@ def expression(thing: object) -> Expression:
         return {"loss": thing.name, "parameters": expression(thing.settings())}
     if hasattr(thing, "config"):
         return {"run": thing.config}
+    if hasattr(thing, "as_config"):  # a noise or the setting of a loss
+        return _dict(thing.as_config())
     raise OriginError(
         f"a {type(thing).__name__} has no form as JSON: give the traced function what made it, "
         "such as outcomes, numbers, lists, losses"

@@ -19,15 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise import models
-from labelnoise.config import Run, build_loss
+from labelnoise.config import Recipe, Run
 from labelnoise.data.augment import Augmentation
 from labelnoise.losses import DMI
 from labelnoise.seeds import generator, stream
 from labelnoise.training.machine import (
-    CODE,
-    autocast,
+    Machine,
+    code,
     device_name,
-    precision,
     processor,
     provenance,
     session,
@@ -56,24 +55,21 @@ def train_once(
     as the network met them during the epoch (before each step, batch norm in training mode), so
     they cost no second pass over the data.
     """
-    with session(device, threads) as device:
+    with session(device, threads) as on:
         began = time.perf_counter()
-        task = Task.of(run, device)
-        state = State(run, task, device)
+        task = Task.of(run, on.device)
+        state = State.of(run, task, on)
         loading = time.perf_counter() - began
-        seconds = loading + fit(
-            run, task, state, identity(run, device, threads), checkpoint, on_epoch
-        )
+        seconds = loading + fit(task, state, identity(run, on), checkpoint, on_epoch)
     return {
         "config": run.config,
         "result": summarise(state.curves, task.noise_rate, state.diverged_at),
         "curves": state.curves,
-        "provenance": provenance(device, threads, task.flips_sha256, seconds),
+        "provenance": provenance(on, task.flips_sha256, seconds),
     }
 
 
 def fit(
-    run: Run,
     task: Task,
     state: "State",
     identity: str,
@@ -84,8 +80,9 @@ def fit(
     returns the seconds that it took, those before the checkpoint included."""
     began = time.perf_counter()
     seconds = before = state.resume(checkpoint, identity) if checkpoint else 0.0
-    while state.epoch < run.protocol["epochs"] and state.diverged_at is None:
-        train_epoch(run, task, state)
+    epochs = state.recipe.protocol["epochs"]
+    while state.epoch < epochs and state.diverged_at is None:
+        train_epoch(task, state)
         evaluate(task, state)
         seconds = before + time.perf_counter() - began
         if checkpoint:
@@ -94,24 +91,21 @@ def fit(
     return seconds
 
 
-def identity(run: Run, device: torch.device, threads: int) -> str:
+def identity(run: Run, on: Machine) -> str:
     """What a checkpoint must share with the training that resumes it, to the bit."""
-    on = f"{device_name(device)} {processor(device)}"
-    where = f"{torch.__version__} {on} {precision(device)} {threads} threads"
-    return f"{run.key} {CODE} {where}"
+    where = f"{torch.__version__} {device_name(on.device)} {processor(on.device)}"
+    return f"{run.key} {code()} {where} {on.precision} {on.threads} threads"
 
 
 class State:
-    """All that changes while a run trains; exactly this is in a checkpoint.
+    """A training: what it asks for, and below that all that changes meanwhile. Exactly the latter
+    is in a checkpoint."""
 
-    ``loss`` stands in for the run's own where that depends on a first training.
-    """
-
-    def __init__(self, run: Run, task: Task, device: torch.device, loss: nn.Module | None = None):
-        p = run.protocol
-        model = models.build(run.model, task.shape, task.num_classes, run.seed)
-        self.model = model.to(device, memory_format=torch.channels_last)
-        self.loss = (build_loss(run.dataset, run.loss) if loss is None else loss).to(device)
+    def __init__(self, recipe: Recipe, task: Task, on: Machine, loss: nn.Module):
+        self.recipe, self.on, self.loss = recipe, on, loss.to(on.device)
+        p = recipe.protocol
+        model = models.build(recipe.model, task.shape, task.num_classes, recipe.seed)
+        self.model = model.to(on.device, memory_format=torch.channels_last)
         settings = {"lr": p["lr"], "weight_decay": p["weight_decay"], "fused": True}
         if p["optimizer"] == "adam":
             self.optimizer = torch.optim.Adam(self.model.parameters(), **settings)
@@ -124,11 +118,14 @@ class State:
         self.best: dict[str, Tensor] | None = None  # weights at the best noisy-validation accuracy
         self.predicted: Tensor | None = None  # of the epoch before, where changes are counted
         names = ["test_accuracy", "train_loss", "fit_clean", "fit_wrong", "fit_true"]
-        names += ["val_accuracy"] if run.val_fraction else []
-        names += ["val_loss"] if run.val_fraction and run.method else []
-        names += ["gradient_share", "gradient_norm"] if "gradient" in run.probe else []
-        names += [name for name in ("clipped", "changed") if name in run.probe]
+        for name in recipe.measures:
+            names += ["gradient_share", "gradient_norm"] if name == "gradient" else [name]
         self.curves: dict[str, list[float | None]] = {name: [] for name in names}
+
+    @classmethod
+    def of(cls, run: Run, task: Task, on: Machine) -> "State":
+        """The training that ``run`` asks for, with its own loss."""
+        return cls(run.recipe, task, on, run.loss.build(run.dataset))
 
     def save(self, path: Path, identity: str, seconds: float) -> None:
         """Writes the state behind its own SHA-256: torch would read a flipped bit as a weight."""
@@ -179,19 +176,20 @@ class State:
         return saved["seconds"]
 
 
-def train_epoch(run: Run, task: Task, state: State) -> None:
+def train_epoch(task: Task, state: State) -> None:
     """One pass over the training set, and the curves that come with it."""
-    p, n, device = run.protocol, len(task.given), task.given.device
+    recipe, n, device = state.recipe, len(task.given), task.given.device
+    p = recipe.protocol
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(p, state.epoch)
-    torch.manual_seed(stream(run.seed, "dropout", state.epoch))
-    draws = generator(run.seed, "augmentation", state.epoch)
+    torch.manual_seed(stream(recipe.seed, "dropout", state.epoch))
+    draws = generator(recipe.seed, "augmentation", state.epoch)
     augmented = Augmentation(p.get("augment", ()), n, draws, device)
-    order = torch.randperm(n, generator=generator(run.seed, "order", state.epoch))
+    order = torch.randperm(n, generator=generator(recipe.seed, "order", state.epoch))
     predicted = torch.full((n,), -1, device=device)
     gradient = torch.zeros(n, device=device)
     total_loss, clipped, steps = (torch.zeros((), device=device) for _ in range(3))
-    probing = "gradient" in run.probe
+    probing = "gradient" in recipe.measures
     # Batch norm has no variance of one sample, DMI no determinant of fewer samples than classes: a
     # smaller last batch is left out.
     fewest = task.num_classes if isinstance(state.loss, DMI) else 2
@@ -201,7 +199,7 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
         if len(index) < fewest:
             continue
         targets = task.given[index]
-        with autocast(device):
+        with state.on.autocast():
             logits = state.model(task.batch(augmented(task.images[index], index)))
         logits = logits.float()
         if probing:
@@ -230,9 +228,9 @@ def train_epoch(run: Run, task: Task, state: State) -> None:
     if probing:
         curves["gradient_share"].append(number(100 * gradient[wrong].sum() / gradient.sum()))
         curves["gradient_norm"].append(number(gradient.mean()))
-    if "clipped" in run.probe:
+    if "clipped" in curves:
         curves["clipped"].append(number(100 * clipped / steps))
-    if "changed" in run.probe:
+    if "changed" in curves:
         curves["changed"].append(changes(state.predicted, predicted))
         state.predicted = predicted
     if curves["train_loss"][-1] is None:
@@ -266,7 +264,7 @@ def evaluate(task: Task, state: State) -> None:
     where a method asks for it, the loss of that split too, all of it at once."""
 
     def outputs(images: Tensor) -> Tensor:
-        found = logits(task, state.model, images)
+        found = logits(task, state.model, images, state.on)
         if not found.isfinite().all():  # broken by the epoch's last step, after its last loss
             state.diverged_at = state.epoch
         return found
@@ -288,10 +286,10 @@ def evaluate(task: Task, state: State) -> None:
 
 
 @torch.no_grad()
-def logits(task: Task, model: nn.Module, images: Tensor) -> Tensor:
+def logits(task: Task, model: nn.Module, images: Tensor, on: Machine) -> Tensor:
     """What a trained network says of ``images``: float ``[N, K]``, dropout and batch norm fixed."""
     model.eval()
-    with autocast(images.device):
+    with on.autocast():
         return torch.cat([model(task.batch(x)) for x in images.split(EVAL_BATCH)])
 
 

@@ -1,11 +1,13 @@
 """The machine that computes a run: its device, its precision, and what a record says of it."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import platform
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +17,49 @@ import labelnoise
 
 PRECISIONS = ("bfloat16", "float32")
 PACKAGE = Path(labelnoise.__file__).parent
-SOURCES = (path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
-CODE = hashlib.sha256(b"".join(SOURCES)).hexdigest()[:16]  # of what this process has imported
+TRAINS = ("seeds.py", "checks.py", "models.py", "noise", "data", "losses", "config", "training")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a training runs on, decided once: ``device``, CPU ``threads``, and ``precision``,
+    ``bfloat16`` or ``float32``."""
+
+    device: torch.device
+    threads: int
+    precision: str
+
+    def autocast(self) -> torch.autocast:
+        """The context of a network's forward pass."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+
+def this_machine(device: str | torch.device | None = None, threads: int = 1) -> Machine:
+    """``device``: ``cpu`` or ``cuda``; default CUDA where there is one. ``ValueError`` for a
+    precision that is none."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Machine(device, threads, precision(device))
 
 
 @contextlib.contextmanager
-def session(device: str | None, threads: int) -> Iterator[torch.device]:
-    """The device of a training, with exact arithmetic on it and the caller's generators restored
+def session(device: str | None, threads: int) -> Iterator[Machine]:
+    """The machine of a training, with exact arithmetic on it and the caller's generators restored
     afterwards."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    generators = [device] if device.type == "cuda" else []  # dropout has no stream of its own
+    on = this_machine(device, threads)
+    generators = [on.device] if on.device.type == "cuda" else []  # dropout has no stream of its own
     with exact_arithmetic(threads), torch.random.fork_rng(generators):
-        yield device
+        yield on
+
+
+@functools.cache
+def code() -> str:
+    """The hash of the code that trains, as it was when first asked for: what decides a result, and
+    with it whether a checkpoint may be resumed. Tables, pictures and prose do not."""
+    paths = [PACKAGE / name for name in TRAINS]
+    files = sorted(f for p in paths for f in ([p] if p.suffix else p.rglob("*.py")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def precision(device: torch.device) -> str:
@@ -48,12 +81,6 @@ def native_bfloat16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=precision(device) == "bfloat16"
-    )
-
-
 @contextlib.contextmanager
 def exact_arithmetic(threads: int) -> Iterator[None]:
     """Fixed thread count, deterministic kernels and no TF32 in place of float32 inside, the
@@ -69,7 +96,7 @@ def exact_arithmetic(threads: int) -> Iterator[None]:
         cudnn.deterministic, cudnn.allow_tf32 = before[1:]
 
 
-def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: float) -> dict:
+def provenance(on: Machine, flips_sha256: str, seconds: float) -> dict:
     """Where a record comes from: everything that the config leaves out."""
     return {
         "version": labelnoise.__version__,
@@ -77,10 +104,10 @@ def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: f
         "flips_sha256": flips_sha256,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "device": device_name(device),
-        "processor": processor(device),
-        "threads": threads,
-        "precision": precision(device),
+        "device": device_name(on.device),
+        "processor": processor(on.device),
+        "threads": on.threads,
+        "precision": on.precision,
         "seconds": round(seconds, 1),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

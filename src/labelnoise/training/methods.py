@@ -32,22 +32,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelnoise import losses, noise
-from labelnoise.config import Run, loss_setting
+from labelnoise import noise
+from labelnoise.config import (
+    CrossValidation,
+    Estimated,
+    Pruned,
+    Run,
+    WarmStart,
+    loss_setting,
+)
 from labelnoise.noise import detection, estimation
 from labelnoise.seeds import generator
-from labelnoise.training.loop import (
-    State,
-    Task,
-    fit,
-    identity,
-    logits,
-    percent,
-    provenance,
-    session,
-    summarise,
-    train_once,
-)
+from labelnoise.training.loop import State, fit, identity, logits, percent, summarise, train_once
+from labelnoise.training.machine import Machine, provenance, session
+from labelnoise.training.task import Task
 
 SHARED = ".shared"
 """Marks what several runs begin with; the sweep removes it."""
@@ -61,30 +59,22 @@ def train(
     checkpoint: Path | None = None,
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> dict:
-    """Trains ``run``, however many trainings that takes, and returns its record; the arguments are
-    those of ``train.train``, and ``on_epoch`` counts through all trainings, 1 to ``run.epochs``.
+    """Trains ``run``, however many trainings that takes, and returns its record. The arguments are
+    those of ``loop.train_once``; ``on_epoch`` counts through all trainings, 1 to ``run.epochs``.
 
     Raises ``RuntimeError`` if a training on which another rests has diverged.
     """
-    if not run.method and not run.estimates:
+    if not run.method and not run.loss.estimated:
         return train_once(
             run, device=device, threads=threads, checkpoint=checkpoint, on_epoch=on_epoch
         )
     with session(device, threads) as on:
-        stages = Stages(run, Task.of(run, on), on, threads, checkpoint, on_epoch)
-        if run.estimates:
-            made = corrected(stages)
-        elif run.method["name"] == "cross_validation":
-            made = cross_validated(stages)
-        elif run.warm_start:
-            made = warm_started(stages)
-        else:
-            made = pruned(stages)
-        flips = stages.task.flips_sha256
+        stages = Stages(run, Task.of(run, on.device), on, checkpoint, on_epoch)
+        made = TRAINED_BY[type(run.method or run.loss.estimated)](stages)
         return {
             "config": run.config,
             **made,
-            "provenance": provenance(on, threads, flips, stages.seconds),
+            "provenance": provenance(on, stages.task.flips_sha256, stages.seconds),
         }
 
 
@@ -95,12 +85,11 @@ class Stages:
         self,
         run: Run,
         task: Task,
-        device: torch.device,
-        threads: int,
+        on: Machine,
         checkpoint: Path | None,
         on_epoch: Callable[[int], None],
     ):
-        self.run, self.task, self.device, self.threads = run, task, device, threads
+        self.run, self.task, self.on = run, task, on
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
         self.number, self.epochs, self.seconds = 0, 0, 0.0
 
@@ -115,14 +104,14 @@ class Stages:
         initial weights of its seed or from ``weights``, and with a fresh optimiser."""
         self.number += 1
         before = self.epochs
-        state = State(run, task, self.device, loss)
+        loss = loss or run.loss.build(run.dataset)
+        state = State(run.recipe, task, self.on, loss)
         if weights is not None:
             state.model.load_state_dict(weights)
         self.seconds += fit(
-            run,
             task,
             state,
-            f"training {self.number} of {identity(self.run, self.device, self.threads)}",
+            f"training {self.number} of {identity(self.run, self.on)}",
             self.checkpoint and self.checkpoint.with_suffix(f".{self.number}.pt"),
             lambda epoch: self.on_epoch(before + epoch),
         )
@@ -143,8 +132,8 @@ class Stages:
         """A sound training that other runs need, too. Finished, it lies beside the checkpoints,
         under the key of ``run``, and is taken from there."""
         path = self.checkpoint and self.checkpoint.with_name(f"{run.key}{SHARED}.pt")
-        known, before = identity(run, self.device, self.threads), self.seconds
-        state = State(run, task, self.device)
+        known, before = identity(run, self.on), self.seconds
+        state = State.of(run, task, self.on)
         if path and (seconds := state.resume(path, known)):
             self.number += 1
             self.epochs += run.protocol["epochs"]
@@ -157,7 +146,7 @@ class Stages:
 
     def probabilities(self, state: State, images: Tensor) -> Tensor:
         """What a trained network says of ``images``: float32 ``[N, K]`` on the CPU."""
-        return logits(self.task, state.model, images).float().softmax(dim=1).cpu()
+        return logits(self.task, state.model, images, self.on).float().softmax(dim=1).cpu()
 
     def out_of_sample(self, run: Run, folds: int) -> tuple[np.ndarray, dict]:
         """``[N, K]``: each sample's probabilities by a network that trained on all folds but its
@@ -169,8 +158,8 @@ class Stages:
         for k in range(folds):
             mine = (fold == k).nonzero().flatten()
             others = (fold != k).nonzero().flatten()
-            state = self.sound(run, self.task.only(others.to(self.device)))
-            held_out = self.task.images[mine.to(self.device)]
+            state = self.sound(run, self.task.only(others.to(self.on.device)))
+            held_out = self.task.images[mine.to(self.on.device)]
             probabilities[mine] = self.probabilities(state, held_out)
             curves.append(state.curves)
         return probabilities.numpy(), {name: mean([c[name] for c in curves]) for name in curves[0]}
@@ -178,21 +167,21 @@ class Stages:
 
 def corrected(stages: Stages) -> dict:
     """Forward or backward correction with an estimated T."""
-    run, task = stages.run, stages.task
-    if run.estimates["estimated"] == "oracle":
+    run, task, asked = stages.run, stages.task, stages.run.loss.estimated
+    if asked.by == "oracle":
         T = noise.realised(task.true.cpu().numpy(), task.given.cpu().numpy(), task.num_classes)
-        state = stages.train(run, task, losses.build(run.loss["name"], T=T))
+        state = stages.train(run, task, run.loss.build(T=T))
         result = summarise(state.curves, task.noise_rate, state.diverged_at)
         return {"result": {**result, "T": T.tolist()}, "curves": state.curves}
-    plain = replace(run, loss=run.estimates.get("judge", loss_setting("CE")))
-    if run.estimates["estimated"] == "anchors":
+    plain = replace(run, loss=asked.judge)
+    if asked.by == "anchors":
         state = stages.sound(plain, task)
         T = estimation.from_anchors(stages.probabilities(state, task.images).numpy())
         first = state.curves
     else:
-        probabilities, first = stages.out_of_sample(plain, run.estimates["folds"])
+        probabilities, first = stages.out_of_sample(plain, asked.folds)
         T = estimation.from_confident_joint(task.given.cpu().numpy(), probabilities)
-    state = stages.train(run, task, losses.build(run.loss["name"], T=T))
+    state = stages.train(run, task, run.loss.build(T=T))
     return {
         "result": {
             **summarise(state.curves, task.noise_rate, state.diverged_at),
@@ -206,7 +195,7 @@ def corrected(stages: Stages) -> dict:
 def cross_validated(stages: Stages) -> dict:
     """Out-of-sample probabilities of every sample, and how well they find the wrong labels."""
     task, run = stages.task, stages.run
-    probabilities, curves = stages.out_of_sample(replace(run, method=None), run.method["folds"])
+    probabilities, curves = stages.out_of_sample(replace(run, method=None), run.method.folds)
     given, wrong = task.given.cpu().numpy(), (task.given != task.true).cpu().numpy()
     return {
         "result": {
@@ -222,11 +211,11 @@ def pruned(stages: Stages) -> dict:
     """A second training without the samples whose labels a cross-validation suspects."""
     task, run = stages.task, stages.run
     single = replace(run, method=None)
-    probabilities, first = stages.out_of_sample(single, run.method["folds"])
+    probabilities, first = stages.out_of_sample(single, run.method.folds)
     given = task.given.cpu().numpy()
-    suspect = torch.from_numpy(detection.suspects(given, probabilities, run.method["filter"]))
+    suspect = torch.from_numpy(detection.suspects(given, probabilities, run.method.filter))
     wrong = (task.given != task.true).cpu()
-    state = stages.train(single, task.only((~suspect).nonzero().flatten().to(stages.device)))
+    state = stages.train(single, task.only((~suspect).nonzero().flatten().to(stages.on.device)))
     return {
         "result": {
             **summarise(state.curves, task.noise_rate, state.diverged_at),
@@ -263,7 +252,8 @@ def first_training(run: Run) -> Run:
 def recalls(task: Task, state: State) -> list[float | None]:
     """The accuracy within each class of the clean test set, in percent. Their mean is the balanced
     accuracy, which a loss may serve while it costs accuracy where one class is rare."""
-    right = logits(task, state.model, task.test_images).argmax(dim=1) == task.test_labels
+    outputs = logits(task, state.model, task.test_images, state.on)
+    right = outputs.argmax(dim=1) == task.test_labels
     return [percent(right, task.test_labels == k) for k in range(task.num_classes)]
 
 
@@ -272,3 +262,11 @@ def mean(curves: list[list[float | None]]) -> list[float | None]:
     return [
         None if None in values else float(np.mean(values)) for values in zip(*curves, strict=True)
     ]
+
+
+TRAINED_BY = {
+    Estimated: corrected,
+    CrossValidation: cross_validated,
+    Pruned: pruned,
+    WarmStart: warm_started,
+}

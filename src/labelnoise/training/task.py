@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from labelnoise import data, noise
-from labelnoise.config import Run, transition_matrix
+from labelnoise.config import Run
+from labelnoise.config.noise import Human, Instance, Twin
 from labelnoise.data import text
 from labelnoise.seeds import generator
 
@@ -100,19 +101,21 @@ class Task:
 
 def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     """The labels that the network is given, int64 ``[N]``: the true ones after the run's noise."""
-    setting = run.noise
-    if setting["kind"] == "human":
-        return people(run.dataset, setting["set"])[: len(true)]
-    if setting["kind"] == "twin":
-        given = people(run.dataset, setting["of"])[: len(true)]
+    asked = run.noise
+    if isinstance(asked, Human):
+        return people(run.dataset, asked.set)[: len(true)]
+    if isinstance(asked, Twin):
+        given = people(run.dataset, asked.of)[: len(true)]
         T = noise.realised(true, given, data.INFO[run.dataset].num_classes)
         return noise.corrupt(true, T, run.seed, exact=True)[0]
-    if setting["kind"] == "instance":
+    if isinstance(asked, Instance):
         K = data.INFO[run.dataset].num_classes
-        rows = noise.instance_rows(images, true, K, setting["rate"], run.seed)
+        rows = noise.instance_rows(
+            images, true, K, asked.rate, run.seed, raw_pixels=asked.raw_pixels
+        )
         return noise.corrupt_rows(true, rows, run.seed)[0]
-    T = transition_matrix(run.dataset, setting)
-    return noise.corrupt(true, T, run.seed, exact=setting.get("exact", False))[0]
+    T = asked.matrix(run.dataset)
+    return noise.corrupt(true, T, run.seed, exact=getattr(asked, "exact", False))[0]
 
 
 def people(dataset: str, name: str) -> np.ndarray:

@@ -58,14 +58,14 @@ class Cell:
 
 
 def cell_of(run: Run) -> Cell:
-    return Cell(run.dataset, run.model, f"{run.noise['kind']} {100 * run.noise['rate']:g} %")
+    return Cell(run.dataset, run.model, f"{run.noise.kind} {100 * run.noise.rate:g} %")
 
 
 def by_cell(outcomes: Sequence[Outcome]) -> dict[Cell, dict[str, dict[int, float]]]:
     """Cell -> method -> accuracy by seed, in percent."""
     cells: dict[Cell, dict[str, list[Outcome]]] = {}
     for o in outcomes:
-        method = STOPPED if o.run.val_fraction else o.run.loss["name"]
+        method = STOPPED if o.run.val_fraction else o.run.loss.name
         cells.setdefault(cell_of(o.run), {}).setdefault(method, []).append(o)
     return {
         cell: {

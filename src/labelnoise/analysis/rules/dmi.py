@@ -23,7 +23,7 @@ pattern; *contradicted* if it loses to one of them anywhere; *undecided* otherwi
 
 def at(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
     """The outcomes of one noise and one loss, in the order of their seeds, diverged ones too."""
-    found = [o for o in outcomes if o.run.noise == noise and o.run.loss["name"] == loss]
+    found = [o for o in outcomes if o.run.noise == noise and o.run.loss.name == loss]
     return sorted(found, key=lambda o: o.run.seed)
 
 
@@ -35,12 +35,12 @@ def finished(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcom
 def noises(runs: Sequence[Run]) -> list[dict]:
     """The noise settings of a grid, by pattern and then by rate."""
     settings = {f"{r.noise}": r.noise for r in runs}.values()
-    return sorted(settings, key=lambda n: (ORDER.index(n["pattern"]), n["rate"]))
+    return sorted(settings, key=lambda n: (ORDER.index(n.pattern), n.rate))
 
 
 def losses_of(runs: Sequence[Run]) -> dict[str, str]:
     """Name -> label of the losses of a grid; what all runs share, the warm start, is left out."""
-    return {r.loss["name"]: r.label.removesuffix(", warm start") for r in runs}
+    return {r.loss.name: r.label.removesuffix(", warm start") for r in runs}
 
 
 def gains(outcomes: Sequence[Outcome], noise: dict, other: str) -> list[float] | None:
@@ -64,7 +64,7 @@ def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     ``not yet run`` unless every comparison can be made."""
     rivals = [name for name in losses_of(runs) if name not in ("DMI", "Forward")]
     found = {
-        (setting["pattern"], setting["rate"], name): gains(outcomes, setting, name)
+        (setting.pattern, setting.rate, name): gains(outcomes, setting, name)
         for setting in noises(runs)
         for name in rivals
     }
@@ -76,7 +76,7 @@ def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     highest = max(rate for _, rate, _ in told)
     hard = [w for (pattern, rate, _), w in told.items()
             if rate == highest and pattern != "independent"]  # fmt: skip
-    diverged = any(o.last is None for o in outcomes if o.run.loss["name"] == "DMI")
+    diverged = any(o.last is None for o in outcomes if o.run.loss.name == "DMI")
     return "supported" if set(hard) == {"wins"} and not diverged else "undecided"
 
 

@@ -8,7 +8,7 @@ from labelnoise.analysis import stats
 from labelnoise.analysis.contrasts import Verdict, judge, standard_error
 from labelnoise.analysis.rules.rule import Rule, accuracies, guess, lost
 from labelnoise.analysis.stats import differences
-from labelnoise.config import Run, loss_label
+from labelnoise.config import Run
 from labelnoise.experiments.mnist_symmetric import (
     CLL_FORMS,
     CORNERS,
@@ -62,7 +62,7 @@ def choose_cll(outcomes: Sequence[Outcome]) -> Outcome:
     tied = [o for o in outcomes if last_val_accuracy(o)[0] >= best - error]
 
     def preference(outcome: Outcome) -> tuple[int, float]:
-        settings = outcome.run.loss["parameters"]
+        settings = outcome.run.loss.parameters
         return CLL_FORMS.index(settings["form"]), -settings["sigma"]
 
     return min(tied, key=preference)
@@ -104,7 +104,7 @@ def by_place(outcomes: Sequence[Outcome]) -> dict[tuple[str, Place], dict[int, f
             group = [o for o in outcomes if o.run.loss == loss
                      and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
             if group:
-                known[loss_label(loss), place] = accuracies(group)
+                known[loss.label, place] = accuracies(group)
     return known
 
 
@@ -114,7 +114,7 @@ def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str
     found = by_place(outcomes)
 
     def at(loss: dict, place: Place) -> dict[int, float]:
-        return found.get((loss_label(loss), place), {})
+        return found.get((loss.label, place), {})
 
     pairs = {
         "size within CE": differences(at(CE, OF_CLL), at(CE, OF_CE)),
@@ -177,7 +177,7 @@ def choose_place(outcomes: Sequence[Outcome], loss: dict) -> Place:
         group = [o for o in outcomes if o.run.loss == loss
                  and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
         if {o.run.seed for o in group} != set(UNSEEN):
-            raise ValueError(f"{loss_label(loss)} has not all of its seeds at {place}: train the "
+            raise ValueError(f"{loss.label} has not all of its seeds at {place}: train the "
                              "grid step_decay_shape first")  # fmt: skip
         curves[place] = [o.record["curves"]["val_accuracy"][-1] or 0.0 for o in group]
     best = max(curves.values(), key=np.mean)
@@ -206,13 +206,13 @@ def fair_runs() -> list[Run]:
 def judge_fair_question(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
     """The three contrasts and the word for the sentence, of the outcomes of ``fair_runs``; nothing
     unless all of its seeds are there."""
-    tuned = {loss_label(s): accuracies([o for o in outcomes if o.run.loss == s]) for s in SHAPES}
+    tuned = {s.label: accuracies([o for o in outcomes if o.run.loss == s]) for s in SHAPES}
     ce = tuned.pop("CE")
     pairs = {f"{label} minus CE": differences(each, ce) for label, each in tuned.items()}
     if any(len(each) < len(FRESH) for each in pairs.values()):
         return {}
     verdicts: dict[str, Verdict | str] = dict(judge(pairs, MARGIN))
-    word = verdicts[f"{loss_label(CLL)} minus CE"].word
+    word = verdicts[f"{CLL.label} minus CE"].word
     verdicts["tuned, CLL is better than CE"] = {
         "above": "reproduced", "below": "not reproduced", "equivalent": "not reproduced",
     }.get(word, "undecided")  # fmt: skip
@@ -263,7 +263,7 @@ def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
                  and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
         last, valid = accuracies(group), accuracies(group, "val_chosen")
         wave = {o.run.seed: stopped_by_label_wave(o) for o in group}
-        label = loss_label(loss)
+        label = loss.label
         pairs |= {
             f"{label}: noisy validation minus last": differences(valid, last),
             f"{label}: Label Wave minus last": differences(wave, last),

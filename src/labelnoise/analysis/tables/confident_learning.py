@@ -11,7 +11,7 @@ import pandas as pd
 from labelnoise.analysis import stats
 from labelnoise.analysis.tables import MISSING, count, interval, number, signed, sources, spread
 from labelnoise.analysis.tables.model_the_noise import NOISES
-from labelnoise.config import Run, loss_label
+from labelnoise.config import Run
 from labelnoise.files import COMMITTED, REPRODUCED
 from labelnoise.noise import detection
 from labelnoise.noise.detection import FILTERS
@@ -83,7 +83,7 @@ def evidence(
 
 def loss_name(item: Outcome | Run) -> str:
     """The loss alone: every detector of a table is made by the same method."""
-    return loss_label((item.run if isinstance(item, Outcome) else item).loss)
+    return (item.run if isinstance(item, Outcome) else item).loss.label
 
 
 def by_loss(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
@@ -209,7 +209,7 @@ def pruning_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
     folds), and of the second stage, which trains on what was kept."""
     found = {o.run.key: o for o in outcomes}
     rows = {}
-    pruned_runs = [run for run in runs if run.method and run.method["name"] == "pruned"]
+    pruned_runs = [run for run in runs if run.method and run.method.name == "pruned"]
     for noise, run in product(NOISES, pruned_runs):
         if run.noise != NOISES[noise]:
             continue

@@ -123,7 +123,7 @@ def grid_table(
         return stats.mean(o.record["result"]["recalls"])
 
     rows = {
-        (setting["pattern"], setting["rate"]): {
+        (setting.pattern, setting.rate): {
             label: spread([value(o) for o in at(outcomes, setting, name)])
             for name, label in losses_of(runs).items()
         }
@@ -155,7 +155,7 @@ def against_table(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> pd.DataFr
             if name != "DMI":
                 found = gains(outcomes, setting, name)
                 cells[f"against {label}"] = MISSING if found is None else worth(found)
-        rows[setting["pattern"], setting["rate"]] = cells
+        rows[setting.pattern, setting.rate] = cells
     return table_of(rows)
 
 
@@ -174,7 +174,7 @@ def stage_table(runs: Sequence[Run], outcomes: Sequence[Outcome], loss: str) -> 
         "best epoch": lambda r: r["best"],
     }
     rows = {
-        (n["pattern"], n["rate"]): {
+        (n.pattern, n.rate): {
             title: spread(
                 [None if o.last is None else of(o.record["result"]) for o in at(outcomes, n, loss)]
             )
@@ -195,7 +195,7 @@ def cold_table(
         seeded = [[o.last for o in at(found, run.noise, "DMI") if o.run.seed == run.seed]
                   for found in (cold, warm)]  # fmt: skip
         alone, started = ([*last, None][0] for last in seeded)
-        rows[run.noise["pattern"], run.noise["rate"]] = {
+        rows[run.noise.pattern, run.noise.rate] = {
             "from random weights": number(alone),
             "outputs swapped": number(None if alone is None else 100 - alone),
             "warm start": number(started),

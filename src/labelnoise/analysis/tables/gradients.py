@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from labelnoise import theory
 from labelnoise.analysis.tables import by_label, spread
-from labelnoise.config import loss_label
+from labelnoise.config import LossSetting
 from labelnoise.data import INFO
-from labelnoise.losses import CLL, Loss, build
+from labelnoise.losses import CLL, Loss
 from labelnoise.runs.sweep import Outcome
 
 GRID = np.linspace(0, 1, 1002)[1:-1]  # p_y strictly between 0 and 1, where every loss is finite
@@ -21,7 +21,7 @@ FAR = 1e8  # a logit so large that p_y = 0 or 1 for every purpose
 
 def label(loss: Loss) -> str:
     """The loss as tables print it."""
-    return loss_label({"name": loss.name, "parameters": loss.settings()})
+    return LossSetting(loss.name, loss.settings()).label
 
 
 def distinct(losses: Sequence[Loss]) -> list[Loss]:
@@ -217,8 +217,8 @@ def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFr
     rows = {}
     for name, group in groups.items():
         run = group[0].run
-        loss = build(run.loss["name"], **run.loss["parameters"])
-        rest = theory.at_rest(loss, INFO[run.dataset].num_classes, run.noise["rate"])
+        loss = run.loss.build()
+        rest = theory.at_rest(loss, INFO[run.dataset].num_classes, run.noise.rate)
         curves = [o.record["curves"] for o in group if pulls(o, epoch) is not None]
         rows[name] = {
             "mean pull, predicted": f"{rest.mean:.3f}",

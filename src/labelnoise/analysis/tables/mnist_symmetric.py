@@ -24,7 +24,7 @@ from labelnoise.config import Run
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.data import INFO
 from labelnoise.experiments import CLL_FORMS
-from labelnoise.losses import Loss, build
+from labelnoise.losses import Loss
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, traced
 
@@ -41,7 +41,7 @@ def network_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def bandwidth_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """CLL's last-epoch accuracy, ``[sigma x form]``, in percent."""
-    cells = [{**o.run.loss["parameters"], "last": number(o.last)} for o in outcomes]
+    cells = [{**o.run.loss.parameters, "last": number(o.last)} for o in outcomes]
     table = pd.DataFrame(cells, columns=["sigma", "form", "last"], dtype=object).pivot_table(
         index="sigma", columns="form", values="last", aggfunc="first"
     )
@@ -53,9 +53,9 @@ def split_map(
 ) -> tuple[list[Outcome], list[Outcome], dict[str, float | None]]:
     """The map's outcomes in three: CLL with the MLP, CLL with the CNN, and the last-epoch accuracy
     of the other losses with the MLP."""
-    cll = [o for o in outcomes if o.run.loss["name"] == "CLL"]
+    cll = [o for o in outcomes if o.run.loss.name == "CLL"]
     mlp = [o for o in cll if o.run.model == "mlp"]
-    others = {o.run.label: o.last for o in outcomes if o.run.loss["name"] != "CLL"}
+    others = {o.run.label: o.last for o in outcomes if o.run.loss.name != "CLL"}
     return mlp, [o for o in cll if o.run.model == "cnn4"], others
 
 
@@ -117,8 +117,8 @@ def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | No
     the run that holds out 10 %), ``best epoch``."""
     rows: dict[str, dict[str, float | None]] = {}
     for o in outcomes:
-        kept = ", true label kept" if o.run.noise.get("keep_true") else ""
-        name = f"{o.run.loss['name']}, {o.run.model}{kept}"
+        kept = ", true label kept" if o.run.noise.as_config().get("keep_true") else ""
+        name = f"{o.run.loss.name}, {o.run.model}{kept}"
         row = rows.setdefault(name, dict.fromkeys(("last epoch", "noisy validation", "best epoch")))
         result = o.record["result"]
         if o.run.val_fraction:
@@ -197,4 +197,4 @@ def ranked_groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def loss_of(outcome: Outcome) -> Loss:
-    return build(outcome.run.loss["name"], **outcome.run.loss["parameters"])
+    return outcome.run.loss.build()

@@ -10,7 +10,6 @@ from labelnoise import noise
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules.model_the_noise import verdict
 from labelnoise.analysis.tables import MISSING, as_numbers, by_label, number, spread
-from labelnoise.config import transition_matrix
 from labelnoise.experiments.model_the_noise import THIRTY
 from labelnoise.noise import estimation
 from labelnoise.noise.transition import closest_rows, realised_rate
@@ -62,7 +61,7 @@ def kind(outcome: Outcome) -> str:
     """What the answer changes: the loss, the model, the labels or the data."""
     if outcome.run.method:
         return "the data"
-    return next(k for k, (_, names) in KINDS.items() if outcome.run.loss["name"] in names)
+    return next(k for k, (_, names) in KINDS.items() if outcome.run.loss.name in names)
 
 
 def best_of(outcome: Outcome) -> float | None:
@@ -115,7 +114,7 @@ def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     columns = {
         name: {
             label: spread([100 * estimation_error(o) for o in each])
-            for label, each in by_label([o for o in group if o.run.estimates]).items()
+            for label, each in by_label([o for o in group if o.run.loss.estimated]).items()
         }
         for name, group in by_noise(outcomes).items()
     }
@@ -128,10 +127,10 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     noise and estimator, mean ± sd over seeds; with the true T there is one training."""
     rows: dict[tuple, dict] = {}
     for label, group in by_label(outcomes).items():
-        for noise_of in {(o.run.noise["kind"], o.run.noise["rate"]) for o in group}:
-            mine = [o for o in group if (o.run.noise["kind"], o.run.noise["rate"]) == noise_of]
+        for noise_of in {(o.run.noise.kind, o.run.noise.rate) for o in group}:
+            mine = [o for o in group if (o.run.noise.kind, o.run.noise.rate) == noise_of]
             cells = rows.setdefault(noise_of, {})
-            if mine[0].run.estimates:
+            if mine[0].run.loss.estimated:
                 cells[label, "error of T"] = spread([100 * estimation_error(o) for o in mine])
                 first = [o.record["result"]["first"]["last"] for o in mine]
                 cells[label, "first training"] = spread(first)
@@ -145,9 +144,9 @@ def corrected_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def matrix_of(outcome: Outcome) -> np.ndarray:
     """The matrix ``[K, K]`` that the run corrected with, estimated or assumed."""
     run = outcome.run
-    if run.estimates:
+    if run.loss.estimated:
         return np.array(outcome.record["result"]["T"])
-    return transition_matrix(run.dataset, run.loss["parameters"]["T"])
+    return run.loss.parameters["T"].matrix(run.dataset)
 
 
 @traced
@@ -214,7 +213,7 @@ def anchor_table(unseen: Mapping[str, "Evidence"], T: np.ndarray) -> pd.DataFram
 def estimation_error(outcome: Outcome) -> float:
     """How far the matrix that the run estimated lies from the true one: the mean total variation of
     the rows, in [0, 1]."""
-    T = transition_matrix(outcome.run.dataset, outcome.run.noise)
+    T = outcome.run.noise.matrix(outcome.run.dataset)
     return float(estimation.error(outcome.record["result"]["T"], T))
 
 

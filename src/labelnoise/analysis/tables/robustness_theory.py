@@ -173,10 +173,10 @@ def waking_table(outcomes: Sequence[Outcome], num_classes: int) -> pd.DataFrame:
 def over_settings(outcomes: Sequence[Outcome]) -> list[tuple[float, float, dict, bool]]:
     """(sigma, last accuracy, record, with weight decay) of the runs with CLL ``target``."""
     return [
-        (o.run.loss["parameters"]["sigma"], o.last, o.record, o.run.protocol["weight_decay"] > 0)
+        (o.run.loss.parameters["sigma"], o.last, o.record, o.run.protocol["weight_decay"] > 0)
         for o in outcomes
-        if o.run.loss["name"] == "CLL" and o.run.loss["parameters"]["form"] == "target"
-        and not o.run.loss["parameters"]["normalise"]
+        if o.run.loss.name == "CLL" and o.run.loss.parameters["form"] == "target"
+        and not o.run.loss.parameters["normalise"]
     ]  # fmt: skip
 
 
