@@ -8,21 +8,15 @@ import pytest
 
 mpl.use("agg")
 
+from factory import outcome
 from labelnoise import experiments, losses, noise
-from labelnoise.analysis import stats
 from labelnoise.analysis.tables import MISSING
 from labelnoise.analysis.tables import model_the_noise as model_the_noise_tables
-from labelnoise.config import transition_matrix
 from labelnoise.figures import model_the_noise
 from labelnoise.noise import estimation
 from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
-
-
-def outcome(run, last: float | None, **result) -> Outcome:
-    made = {"last": last, "best": 99.0, "diverged_at": None, **result}
-    return Outcome(run, {"result": made, "curves": {}}, "committed")
 
 
 def made(gain_of: dict[str, list[float]]) -> list[Outcome]:
@@ -73,23 +67,10 @@ def test_one_seed_is_never_judged():
 def test_a_diverged_run_has_no_part_in_a_mean():
     outcomes = made({})
     at = next(i for i, o in enumerate(outcomes) if o.run.label == "GCE" and o.run.seed == 2)
-    outcomes[at] = outcome(outcomes[at].run, None, diverged_at=3)
-    noisy = next(
-        n for n, g in model_the_noise_tables.by_noise(outcomes).items() if outcomes[at] in g
-    )
-    assert (
-        len(model_the_noise_tables.gains(model_the_noise_tables.by_noise(outcomes)[noisy])["GCE"])
-        == 2
-    )
-
-
-def test_nothing_recorded_gives_empty_tables_and_empty_pictures():
-    assert model_the_noise_tables.answers_table([]).empty
-    assert model_the_noise_tables.first_table([]).empty
-    assert model_the_noise_tables.estimates_table([]).empty
-    assert len(model_the_noise.answers([]).axes) == 3
-    assert len(model_the_noise.estimates([]).axes) == 2
-    assert not model_the_noise.rate_map([]).axes[0].texts
+    outcomes[at] = outcome(outcomes[at].run, None)
+    groups = model_the_noise_tables.by_noise(outcomes).values()
+    (group,) = [group for group in groups if outcomes[at] in group]
+    assert len(model_the_noise_tables.gains(group)["GCE"]) == 2
 
 
 def test_the_picture_has_a_dot_where_the_mean_is():
@@ -102,20 +83,6 @@ def test_the_picture_has_a_dot_where_the_mean_is():
     }
     assert (93.0, names.index("GCE")) in dots
     assert (91.0, names.index("CE")) in dots
-
-
-def test_no_axis_runs_past_100_percent():
-    figure = model_the_noise.answers(made({"GCE": [-40.0, 8.0, 6.0]}))  # its interval does
-    assert all(ax.get_xlim()[1] <= 100.5 for ax in figure.axes)
-
-
-def test_the_legend_explains_the_colours_that_are_there_and_no_others():
-    outcomes = made({})
-    for some, absent in [(outcomes, set()), ([o for o in outcomes if o.run.label == "CE"],
-                         set(model_the_noise_tables.KINDS) - {"the loss"})]:  # fmt: skip
-        named = {text.get_text() for text in model_the_noise.answers(some).legends[0].get_texts()}
-        of_kinds = {f"changes {kind}" for kind in model_the_noise_tables.KINDS}
-        assert of_kinds - named == {f"changes {kind}" for kind in absent}
 
 
 def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
@@ -151,9 +118,8 @@ def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_nois
 
 def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
     runs = experiments.assumed_rates()
-    found = [
-        outcome(r, 50 + 10 * r.noise["rate"] + r.loss["parameters"]["rate"]) for r in runs[:-1]
-    ]
+    found = [outcome(r, 50 + 10 * r.noise["rate"] + r.loss["parameters"]["rate"])
+             for r in runs[:-1]]  # fmt: skip
     ax = model_the_noise.rate_map(found).axes[0]
     texts = {t.get_position(): t for t in ax.texts}
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "15", "30", "45", "60", "75"]
@@ -184,13 +150,10 @@ def test_both_stages_are_told_apart():
     assert [noise for noise, _ in table.index[::3]] == [*model_the_noise_tables.NOISES]
 
 
-def test_conventions_turn_into_each_other():
+def test_the_tables_of_the_theory_print_it():
     table = model_the_noise_tables.convention_table([2, 10], 0.3)
     assert list(table.loc[10]) == pytest.approx([27.0, 33.3])
     assert list(table.loc[2]) == pytest.approx([15.0, 60.0])
-
-
-def test_what_is_learnt_keeps_its_favourite():
     table = model_the_noise_tables.learnt_table({"certain": [1.0] + 9 * [0.0]}, 0.3)
     assert list(table["certain"]) == pytest.approx([73.0, 54.1, 100.0, 100.0])
 
@@ -201,19 +164,6 @@ def test_pull_is_the_gradient_of_the_loss():
     assert np.allclose(lines[0].get_ydata(), 1 - p)
     k = 3 / 70
     assert np.allclose(lines[1].get_ydata(), (1 - p) * p / (k + p))
-
-
-def test_the_interval_is_the_one_of_student():
-    outcomes = model_the_noise_tables.by_noise(made({"GCE": [1.0, 2.0, 3.0]}))["symmetric, 30 %"]
-    gain = stats.summarise(model_the_noise_tables.gains(outcomes)["GCE"])
-    assert gain.mean == pytest.approx(2.0)
-    assert gain.half_width == pytest.approx(4.303 * 1.0 / 3**0.5, rel=1e-3)
-
-
-def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
-    outcomes = model_the_noise_tables.by_noise(made({}))["asymmetric, 30 %"]
-    T = transition_matrix("mnist", outcomes[0].run.noise)
-    assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
 
 
 @pytest.mark.parametrize("lost", ["Backward(true T)", "CE"])
@@ -228,17 +178,9 @@ def test_diverged_runs_are_counted_and_stop_no_table_or_picture(lost):
         assert table.loc["GCE", (name, "against CE")] == paired
     assert len(model_the_noise.answers(every).axes) == 3
     one = next(i for i, o in enumerate(every) if o.run.label == "GCE")
-    name = next(
-        name
-        for name, group in model_the_noise_tables.by_noise(every).items()
-        if every[one] in group
-    )
     every[one] = outcome(every[one].run, None)
-    assert (
-        model_the_noise_tables.answers_table(every)
-        .loc["GCE", (name, "last epoch")]
-        .endswith("(1 diverged)")
-    )
+    row = model_the_noise_tables.answers_table(every).loc["GCE"]
+    assert row.str.endswith("(1 diverged)").sum() == 1
 
 
 def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
@@ -248,10 +190,7 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     found = [outcome(r, 90.0, T=half, first={"last": 80.0}) for r in runs if r.label == label][:2]
     truth = [outcome(r, 95.0) for r in runs if r.label == told][:2]
     table = model_the_noise_tables.corrected_table([*found, *truth])
-    assert [column for name, column in table.columns if name == told] == [
-        "last epoch",
-        "best epoch",
-    ]
+    assert list(table[told].columns) == ["last epoch", "best epoch"]
     assert table[told, "last epoch"].tolist() == ["95.00", "95.00"]
     assert table[label, "best epoch"].tolist() == ["99.00", "99.00"]
     errors = [model_the_noise_tables.estimation_error(o) for o in found]
@@ -269,11 +208,9 @@ def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was
     M = np.eye(10)
     M[3, [3, 8]] = 0.6, 0.4  # 40 % of the way to the 8
     estimated = next(r for r in experiments.estimated_matrices() if r.estimates)
-    given = [
-        outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
-        outcome(runs["Forward(true T)"], 97.0, **learnt),
-        outcome(estimated, None, T=M.tolist(), **learnt),
-    ]
+    given = [outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
+             outcome(runs["Forward(true T)"], 97.0, **learnt),
+             outcome(estimated, None, T=M.tolist(), **learnt)]  # fmt: skip
     table = model_the_noise_tables.closest_table(given)
     assert table["closest rows"].tolist() == ["3 and 8", "5 and 6", "5 and 6"]
     assert table["apart"].tolist() == pytest.approx([60, 20, 2])  # by hand: 51 : 49 against 49 : 51
@@ -285,11 +222,9 @@ def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was
 
 
 def test_the_best_epoch_of_a_diverged_run_is_in_no_mean():
-    run = experiments.assumed_flips()[3]
-    (cell,) = model_the_noise_tables.corrected_table([outcome(run, None)])[
-        "Forward(true T)", "best epoch"
-    ]
-    assert cell == "– (1 diverged)"
+    lost = outcome(experiments.assumed_flips()[3], None)
+    table = model_the_noise_tables.corrected_table([lost])
+    assert list(table["Forward(true T)", "best epoch"]) == ["– (1 diverged)"]
 
 
 def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():
