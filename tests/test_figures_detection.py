@@ -8,6 +8,7 @@ import pytest
 
 mpl.use("agg")
 
+import factory
 from labelnoise import data, experiments
 from labelnoise.analysis.tables import MISSING
 from labelnoise.analysis.tables import confident_learning as confident_learning_tables
@@ -25,11 +26,10 @@ RUNS = experiments.detectors()
 CE, GCE = (experiments.published("mnist", name) for name in ("CE", "GCE"))
 
 
-def outcome(run, precision=90.0, found=900, source="committed", **result):
+def outcome(run, precision=90.0, found=900, **result):
     filters = {by: {"flagged": 20, "precision": 80.0, "recall": 70.0} for by in FILTERS}
     of = {"average_precision": precision, "found": found, "filters": filters}
-    record = {"result": {"detection": of, "noise_rate": 30.0, "fit_wrong": 11.0, **result}}
-    return Outcome(run, record, source)
+    return factory.outcome(run, detection=of, noise_rate=30.0, fit_wrong=11.0, **result)
 
 
 def of_loss(name: str) -> list[Run]:
