@@ -217,8 +217,8 @@ MISTAKES = (
         ("test_theory_thirty_percent",),
     ),
     Mistake(
-        "joint-under-the-transpose", "theory/dmi.py",
-        "of_joint(T.T @ U)", "of_joint(T @ U)",
+        "noisy-cost-under-the-transpose", "theory/dmi.py",
+        "-(T[true] * log_p)", "-(T.T[true] * log_p)",
         ("test_information",),
     ),
     # ------------------------------------------------------------------ config and training
