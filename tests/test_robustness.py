@@ -221,38 +221,10 @@ def test_no_margin_saves_a_loss_with_an_infinite_slope(loss):
         assert grid_ratio(loss, 200, margin) >= 0
 
 
-def test_a_larger_margin_never_lowers_the_ratio():
-    for loss in OF_P_Y:
-        ratios = [asymmetry_ratio(loss, margin) for margin in np.linspace(0, 0.95, 20)]
-        assert (np.diff(ratios) > -1e-7).all(), loss
-
-
-def test_a_coarse_grid_hides_the_zero_of_cll():
-    assert asymmetry_ratio(CLL(0.3)) == 0
-    assert grid_ratio(CLL(0.3), 20) == 1, "it even looks perfectly tolerant"
-    assert grid_ratio(CLL(0.3), 100) == 1
-    assert grid_ratio(CLL(0.5), 20) > 0.09
-    assert grid_ratio(CLL(0.5), 1000) > 1e-3
-    assert grid_ratio(CLL(1.0), 100) > 5e-3
-    assert grid_ratio(CLL(0.3), 10000 // 5) < 0.1, "and only a fine one begins to see it"
-
-
-@pytest.mark.parametrize("loss", **ids(OF_P_Y))
-def test_the_slope_has_one_peak_as_the_derivations_assume(loss):
-    """l' rises and falls once at most: second differences of l change sign once, + after -."""
-    slopes = -np.diff(cost(loss, np.linspace(1e-3, 1, 2001)))
-    turns = np.diff(slopes)
-    turns = np.sign(turns[np.abs(turns) > 1e-9 * np.abs(slopes).max()])
-    assert (np.diff(turns) <= 0).all(), "rises first, falls after"
-
-
 def test_a_slope_of_two_peaks_is_refused_where_it_matters():
     for call in (lambda: asymmetry_ratio(TWO_PEAKS, 0.05), lambda: class_sum_range(TWO_PEAKS, 3)):
         with pytest.raises(ValueError, match=r"MixtureCLL\(.*0\.1, 1\.0.* more than one peak"):
             call()
-    slopes = -np.diff(cost(TWO_PEAKS, np.linspace(0, 1, 2001)))
-    turns = np.sign(np.diff(slopes))
-    assert (np.diff(turns) > 0).any()
 
 
 # -------------------------------------------------------------------------- the tolerance theorem
@@ -303,34 +275,6 @@ def test_above_the_ratio_some_answer_loses_by_moving_to_the_true_class(loss):
     assert (lost > gained).any()
 
 
-def test_a_cll_too_narrow_for_floats_loses_too():
-    """sigma = 0.02: l'(0) is about e^-1250, so d has to be as small."""
-    mp = pytest.importorskip("mpmath")
-    with mp.workdps(2000):
-        sigma, q, d = mp.mpf("0.02"), mp.mpf("0.1"), mp.exp(-1260)
-
-        def cll(p):
-            return 1 - mp.exp(-((1 - p) ** 2) / (2 * sigma**2))
-
-        assert q * (cll(0) - cll(d)) > cll(1 - d) - cll(1)
-
-
-def test_moving_a_part_is_safe_for_a_convex_loss_only():
-    def change(loss, q, p_y, p_k, part):
-        d = part * p_k
-        after = cost(loss, p_y + d) + q * cost(loss, p_k - d)
-        return float(after - cost(loss, p_y) - q * cost(loss, p_k))
-
-    draw = np.random.default_rng(0)
-    for loss in (AGCE(0.6, 0.6), AUL(5.5, 3.0), AEL(0.7), TaylorCE(3), PHuberCE(2.0), MAE()):
-        for p_y, p_k, _ in draw.dirichlet(np.ones(3), 200):
-            assert change(loss, asymmetry_ratio(loss), p_y, p_k, draw.random()) <= 1e-12
-    concave = AGCE(6.0, 1.5)
-    assert asymmetry_ratio(concave) == 1
-    assert change(concave, 0.99, 0.0, 1.0, 0.1) > 1e-3
-    assert change(concave, 0.99, 0.0, 1.0, 1.0) < 0
-
-
 @few
 @given(
     st.sampled_from([CLL(0.3), CLL(0.5), CLL(1.0), CLL(2.0), AEL(0.7), MIXTURE, TaylorCE(6)]),
@@ -363,26 +307,6 @@ def random_p(K: int) -> np.ndarray:
     return np.concatenate([*spread, np.eye(K), edge, faces])
 
 
-def climbed(loss: Loss, K: int, sign: int) -> float:
-    """The best class sum that random moves of probability between two classes reach."""
-    draw = np.random.default_rng(0)
-    p = random_p(K)[:: len(random_p(K)) // 150].copy()
-    rows = np.arange(len(p))
-    for step in range(900):
-        i = draw.integers(K, size=len(p))
-        j = (i + draw.integers(1, K, size=len(p))) % K
-        a, b = p[rows, i], p[rows, j]
-        share = draw.random(len(p)) if step % 3 else draw.integers(3, size=len(p)) / 2
-        new = a + (share * (a + b) - a) * draw.choice([1, 0.1, 0.01], len(p))
-        new = np.clip(new, 0, a + b)
-        gain = sign * (cost(loss, np.stack([new, a + b - new]))
-                       - cost(loss, np.stack([a, b]))).sum(axis=0)  # fmt: skip
-        keep = gain > 0
-        p[rows[keep], i[keep]], p[rows[keep], j[keep]] = new[keep], (a + b - new)[keep]
-    p = np.clip(p, 0, 1) / p.sum(axis=1, keepdims=True)
-    return sign * float((sign * cost(loss, p).sum(axis=1)).max())
-
-
 @pytest.mark.parametrize("loss", **ids(BOUNDED))
 @pytest.mark.parametrize("K", [2, 3, 10])
 def test_no_class_sum_leaves_its_range(loss, K):
@@ -401,14 +325,6 @@ def test_the_range_of_class_sums_is_that_of_a_fine_lattice(loss, K):
     slack = 1e-6 + (1e-2 if K == 3 else 1e-3) * (high - low)
     assert sums.min() <= low + slack
     assert sums.max() >= high - slack
-
-
-@pytest.mark.parametrize("loss", **ids(BOUNDED))
-def test_the_range_of_class_sums_is_that_of_a_random_climb(loss):
-    low, high = class_sum_range(loss, 10)
-    slack = 1e-6 + 1e-2 * (high - low)
-    assert high - slack <= climbed(loss, 10, 1) <= high + 1e-9
-    assert low - 1e-9 <= climbed(loss, 10, -1) <= low + slack
 
 
 @pytest.mark.parametrize("K", [2, 3, 10, 100])
@@ -532,28 +448,12 @@ def test_the_bound_of_gce_is_that_of_its_paper():
         assert theory.excess_risk_bound(GCE(q), K, rate) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_bound_grows_with_the_noise():
-    for loss in (CLL(0.3), CLL(1.0), GCE(0.7)):
-        bounds = [theory.excess_risk_bound(loss, 10, rate) for rate in np.linspace(0, 0.89, 12)]
-        assert bounds[0] == 0
-        assert (np.diff(bounds) > 0).all()
-
-
 @pytest.mark.parametrize("K", [2, 3, 7, 10, 100])
 def test_noise_that_hides_the_true_class_has_no_bound(K):
     for rate in ((K - 1) / K, min(1.0, (K - 1) / K + 0.01), 1.0):
         for loss in (MAE(), CLL(0.5)):
             with pytest.raises(ValueError, match=rf"rate={rate!r} must be below \(K-1\)/K = 0\."):
                 theory.excess_risk_bound(loss, K, rate)
-
-
-@few
-@given(st.sampled_from([*BOUNDED, *UNBOUNDED]), st.integers(2, 20), shares)
-def test_the_error_bound_is_a_share(loss, K, share):
-    rate = 0.99 * share * (K - 1) / K
-    bound = theory.error_bound(loss, K, rate)
-    assert 0 <= bound <= 1
-    assert theory.error_bound(loss, K, 0.0) == 0
 
 
 def test_the_error_bound_counts_what_a_wrong_prediction_costs_at_least():
@@ -605,20 +505,6 @@ class Partial(Loss):
         return torch.where(targets == 0, 3.0, 1.0) * CE().per_sample(logits, targets)
 
 
-class Backwards(Loss):
-    def per_sample(self, logits, targets):
-        return -MAE().per_sample(logits, targets)
-
-
-class Hinge(Loss):
-    """Crammer and Singer's: its answer is undecided where no class has more than half."""
-
-    def per_sample(self, logits, targets):
-        own = logits.gather(1, targets[:, None])[:, 0]
-        others = logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
-        return (1 + others - own).clamp(min=0)
-
-
 CLEAN = np.eye(3)
 
 
@@ -646,14 +532,6 @@ def test_an_uncalibrated_loss_is_caught():
     right = np.isclose(answers[np.arange(len(q)), bayes], answers.max(axis=1)).mean()
     assert theory.calibration(Partial(), CLEAN).right == pytest.approx(100 * right, abs=3)
     assert 50 < 100 * right < 90
-    assert theory.calibration(Backwards(), CLEAN).right == 0
-    assert theory.calibration(Backwards(), CLEAN).belief < 1e-9
-
-
-def test_an_undecided_answer_counts_as_right_and_shows_in_the_belief():
-    found = theory.calibration(Hinge(), CLEAN)
-    assert found.right == 100
-    assert found.belief < theory.calibration(CE(), CLEAN).belief
 
 
 def test_noise_beyond_dominance_misleads_every_loss():
@@ -670,23 +548,19 @@ def test_noise_beyond_dominance_misleads_every_loss():
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: asymmetry_ratio(CE(), -0.1), r"margin=-0.1 must be a number in \[0, 1\)"),
-        (lambda: asymmetry_ratio(CE(), 1.0), r"margin=1.0 must be a number in \[0, 1\)"),
+        (lambda: asymmetry_ratio(CE(), -0.1), "margin=-0.1"),
+        (lambda: asymmetry_ratio(CE(), 1.0), "margin=1.0"),
         (lambda: asymmetry_ratio(CE(), math.nan), "margin=nan"),
         (lambda: asymmetry_ratio(CE(), "0"), "margin='0'"),
         (lambda: asymmetry_ratio(NCE()), "NCE sees all of p"),
         (lambda: asymmetry_ratio(CLL(1.0, form="vector")), "CLL sees all of p"),
-        (lambda: asymmetry_ratio(Sum(NCE(), MAE())), r"NCE\+MAE sees all of p"),
         (lambda: asymmetry_ratio(LogitClip(CE())), r"CE\+LogitClip sees all of p"),
         (lambda: class_sum_range(MSE(), 3), "MSE sees all of p"),
         (lambda: class_sum_range(MAE(), 1), "num_classes=1"),
-        (lambda: theory.excess_risk_bound(NCE(), 3, 0.1), "NCE sees all of p"),
-        (lambda: theory.excess_risk_bound(MAE(), 0, 0.1), "num_classes=0"),
+        (lambda: theory.excess_risk_bound(Sum(NCE(), MAE()), 3, 0.1), r"NCE\+MAE sees all"),
         (lambda: theory.excess_risk_bound(MAE(), 3, -0.1), "rate=-0.1"),
         (lambda: theory.error_bound(MSE(), 3, 0.1), "MSE sees all of p"),
-        (lambda: theory.cll_class_sum_range(0.99, 3), "sigma=0.99 is below 1"),
-        (lambda: theory.cll_class_sum_range(-1.0, 3), "sigma=-1.0"),
-        (lambda: theory.cll_class_sum_range(1.0, 1), "num_classes=1"),
+        (lambda: theory.cll_class_sum_range(0.99, 3), "sigma=0.99"),
         (lambda: theory.lattice(1, 5), "num_classes=1"),
         (lambda: theory.calibration(CE(), np.ones((3, 3))), "row-stochastic"),
     ],
