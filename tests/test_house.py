@@ -415,42 +415,6 @@ def test_no_file_reaches_into_anothers_private_names():
         assert not reaches_in(source), path.name
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from labelnoise.training.loop import State",
-        "from labelnoise import noise, training",
-        "import labelnoise.training.loop",
-        "import labelnoise.training.loop as t",
-        "from . import training",
-        "from .training.loop import State",
-        "def f():\n    from .training import loop",
-    ],
-)
-def test_the_check_of_layers_can_fail(line):
-    assert reaches_up(line, ROOT / "src/labelnoise/models.py")
-    assert not reaches_up(line, ROOT / "src/labelnoise/runs/sweep.py")
-
-
-def test_the_check_of_layers_knows_the_parent_package():
-    assert reaches_up("from ..training.loop import State", ROOT / "src/labelnoise/losses/base.py")
-    assert not reaches_up("from .base import Loss", ROOT / "src/labelnoise/losses/symmetric.py")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from labelnoise.data import _read",
-        "from labelnoise import data\ndata._read()",
-        "from labelnoise import data as d\nx = d._read",
-        "import labelnoise.data\nlabelnoise.data._read()",
-        "from labelnoise.runs.ledger import Ledger\nLedger._write",
-    ],
-)
-def test_the_check_of_privacy_can_fail(line):
-    assert reaches_in(line)
-
-
 # ---------------------------------------------------------------------- no machine's own paths
 
 PATH_OF_A_MACHINE = re.compile(
@@ -478,10 +442,3 @@ def test_no_published_file_names_a_path_of_one_machine():
         found = PATH_OF_A_MACHINE.search(text)
         assert not found, f"{path.relative_to(ROOT)} names {found[0].strip()}"
         assert str(ROOT) + "/" not in text, f"{path.relative_to(ROOT)} names this very folder"
-
-
-@pytest.mark.parametrize("folder", ["tmp", "home/someone", "Users/someone", "root"])
-def test_the_check_of_paths_can_fail(folder):
-    assert PATH_OF_A_MACHINE.search(f'File "/{folder}/x.py"')
-    assert PATH_OF_A_MACHINE.search(f"saved under /{folder}")
-    assert not PATH_OF_A_MACHINE.search(f"src/{folder}/x.py")
