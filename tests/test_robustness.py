@@ -105,65 +105,42 @@ def test_the_largest_tolerable_noise_is_the_published_one(loss, ratio):
 
 
 @few
-@given(st.floats(0.05, 50), st.floats(0.05, 4))
-def test_the_ratio_of_agce_is_its_closed_condition(a, q):
-    expected = 1 if q >= 1 else (a / (a + 1)) ** (1 - q)
-    assert asymmetry_ratio(AGCE(a, q)) == pytest.approx(expected, rel=1e-6)
+@given(st.floats(0.02, 50), st.floats(0.05, 4), st.floats(0, 0.95))
+def test_the_ratios_of_alfs_are_their_closed_conditions(x, q, margin):
+    """Of AGCE and AUL in their a and q; of AEL at every margin."""
+    agce, aul = AGCE(0.05 + x, q), AUL(1.02 + x, q)
+    below_one = 1 if q >= 1 else (agce.a / (agce.a + 1)) ** (1 - q)
+    assert asymmetry_ratio(agce) == pytest.approx(below_one, rel=1e-6)
+    above_one = 1 if q <= 1 else ((aul.a - 1) / aul.a) ** (q - 1)
+    assert asymmetry_ratio(aul) == pytest.approx(above_one, rel=1e-6)
+    assert asymmetry_ratio(AEL(x), margin) == pytest.approx(math.exp((margin - 1) / x), rel=1e-6)
 
 
-@few
-@given(st.floats(1.02, 50), st.floats(0.05, 4))
-def test_the_ratio_of_aul_is_its_closed_condition(a, q):
-    expected = 1 if q <= 1 else ((a - 1) / a) ** (q - 1)
-    assert asymmetry_ratio(AUL(a, q)) == pytest.approx(expected, rel=1e-6)
+LINEAR = [MAE(), RCE(), RCE(-4.0), SCE(0.0, 2.0), GCE(1.0)]
+ANY_SIGMA = (1e-6, 1e-3, 0.01, 0.02, 0.03, *SIGMAS, 10.0, 1e3, 1e6)
+NOTHING = [  # an infinite slope at p_y = 0, or one that fades as p_y -> 1
+    CE(), FL(0.5), FL(2.0), FL(0.5, detach=True), GCE(0.7), GCE(0.05), SCE(), SCE(0.01, 1.0),
+    GJS(0.5), GJS(0.01), GJS(0.99), MIXTURE, TWO_PEAKS, Sum(CE(), MAE(), 0.1, 5.0),
+    *(CLL(sigma) for sigma in ANY_SIGMA), *(CLL(sigma, normalise=True) for sigma in ANY_SIGMA),
+    *(MixtureCLL([sigma, 0.5], [0.5, 0.5]) for sigma in ANY_SIGMA),
+    *(GeneralisedCLL(alpha, beta) for beta in (0.01, 1.0, 10.0) for alpha in (1.01, 2.0, 10.0)),
+]  # fmt: skip
 
 
-@few
-@given(st.floats(0.02, 50), st.floats(0, 0.95))
-def test_the_ratio_of_ael_is_its_closed_condition_at_every_margin(a, margin):
-    assert asymmetry_ratio(AEL(a)) == pytest.approx(math.exp(-1 / a), rel=1e-6)
-    expected = math.exp(-(1 - margin) / a)
-    assert asymmetry_ratio(AEL(a), margin) == pytest.approx(expected, rel=1e-6)
+def test_a_linear_loss_tolerates_every_dominated_noise_and_many_tolerate_nothing():
+    """Also where the slope of CLL at p_y = 0, exp(-1 / 2 sigma^2), rounds to 0."""
+    assert {asymmetry_ratio(loss, margin) for loss in LINEAR for margin in (0.0, 0.1, 0.9)} == {1}
+    assert [loss for loss in NOTHING if asymmetry_ratio(loss) != 0] == []
 
 
-@pytest.mark.parametrize("loss", **ids([MAE(), RCE(), RCE(-4.0), SCE(0.0, 2.0), GCE(1.0)]))
-@pytest.mark.parametrize("margin", [0.0, 0.1, 0.9])
-def test_a_linear_loss_tolerates_every_dominated_noise(loss, margin):
-    assert asymmetry_ratio(loss, margin) == 1
-
-
-@pytest.mark.parametrize(
-    "loss",
-    **ids([CE(), FL(0.5), FL(2.0), FL(0.5, detach=True), GCE(0.7), GCE(0.05), SCE(), SCE(0.01, 1.0),
-           GJS(0.5), GJS(0.01), GJS(0.99), MIXTURE, TWO_PEAKS, Sum(CE(), MAE(), 0.1, 5.0)]),
-)  # fmt: skip
-def test_an_infinite_or_a_fading_slope_tolerates_nothing(loss):
-    assert asymmetry_ratio(loss) == 0
-
-
-@pytest.mark.parametrize("sigma", [1e-6, 1e-3, 0.01, 0.02, 0.03, *SIGMAS, 10.0, 1e3, 1e6])
-def test_cll_target_has_the_ratio_zero_at_every_bandwidth(sigma):
-    """Also where exp(-1 / 2 sigma^2), its slope at p_y = 0, rounds to 0."""
-    assert asymmetry_ratio(CLL(sigma)) == 0
-    assert asymmetry_ratio(CLL(sigma, normalise=True)) == 0
-    assert asymmetry_ratio(MixtureCLL([sigma, 0.5], [0.5, 0.5])) == 0
-
-
-def test_phuber_taylor_and_generalised_cll_have_the_ratio_of_their_end_slopes():
+def test_a_convex_loss_has_the_ratio_of_its_end_slopes():
     for tau in (1.5, 2.0, 10.0, 1e3):
         assert asymmetry_ratio(PHuberCE(tau)) == pytest.approx(1 / tau)
     for order in (1, 2, 6, 50):
         assert asymmetry_ratio(TaylorCE(order)) == pytest.approx(1 / order)
-    for beta in (0.01, 0.3, 1.0, 10.0):
-        for alpha in (0.2, 0.9, 1.0):
-            assert asymmetry_ratio(GeneralisedCLL(alpha, beta)) == 1
-        for alpha in (1.01, 2.0, 10.0):
-            assert asymmetry_ratio(GeneralisedCLL(alpha, beta)) == 0
-
-
-def test_a_weighted_sum_has_the_ratio_of_its_weighted_slopes():
-    """s = 0.5 exp(-p/2)/2 + 3 (1 at all p), and s(1)/s(0) is its ratio, as it is convex."""
-    s0, s1 = (0.5 * math.exp(-p / 2) / 2 + 3 * 2 for p in (0, 1))
+    for alpha in (0.2, 0.9, 1.0):
+        assert {asymmetry_ratio(GeneralisedCLL(alpha, beta)) for beta in (0.01, 0.3, 10.0)} == {1}
+    s0, s1 = (0.5 * math.exp(-p / 2) / 2 + 3 * 2 for p in (0, 1))  # of a weighted sum
     assert asymmetry_ratio(Sum(AEL(2.0), MAE(), 0.5, 3.0)) == pytest.approx(s1 / s0)
     assert asymmetry_ratio(Sum(NCE(), AEL(2.0), 0.0, 3.0)) == asymmetry_ratio(AEL(2.0))
 
@@ -212,13 +189,6 @@ def test_a_flank_that_floats_cannot_see_is_no_ratio_of_zero():
     for sigma in np.linspace(0.02, 0.2, 19):
         for margin in (0.2, 0.6, 0.9, 0.95, 0.99):
             assert asymmetry_ratio(CLL(sigma), margin) == 1
-
-
-@pytest.mark.parametrize("loss", **ids([GCE(0.7), GCE(0.1), CE(), GJS(0.5)]))
-def test_no_margin_saves_a_loss_with_an_infinite_slope(loss):
-    for margin in (0.01, 0.5, 0.99):
-        assert asymmetry_ratio(loss, margin) == 0
-        assert grid_ratio(loss, 200, margin) >= 0
 
 
 def test_a_slope_of_two_peaks_is_refused_where_it_matters():
@@ -338,15 +308,6 @@ def test_the_class_sums_of_a_wide_cll_have_a_closed_form(sigma, K):
     assert class_sum_range(CLL(sigma), K) == pytest.approx(closed, rel=1e-10)
 
 
-def test_below_one_the_closed_form_of_cll_no_longer_holds():
-    for K in (3, 10):
-        low, high = class_sum_range(CLL(0.4), K)
-        uniform, vertex = (float(class_sum(CLL(0.4), p)) for p in (np.full(K, 1 / K), np.eye(K)[0]))
-        assert low < min(uniform, vertex) + 1e-9
-        assert high > uniform - 1e-9
-        assert (low, high) != pytest.approx((uniform, vertex), rel=1e-3)
-
-
 @few
 @given(st.floats(0.01, 1), st.integers(2, 30))
 def test_the_class_sums_of_gce_have_the_published_bounds(q, K):
@@ -452,7 +413,7 @@ def test_the_bound_of_gce_is_that_of_its_paper():
 def test_noise_that_hides_the_true_class_has_no_bound(K):
     for rate in ((K - 1) / K, min(1.0, (K - 1) / K + 0.01), 1.0):
         for loss in (MAE(), CLL(0.5)):
-            with pytest.raises(ValueError, match=rf"rate={rate!r} must be below \(K-1\)/K = 0\."):
+            with pytest.raises(ValueError, match=f"rate={rate!r} must be below"):
                 theory.excess_risk_bound(loss, K, rate)
 
 
@@ -466,22 +427,6 @@ def test_the_error_bound_counts_what_a_wrong_prediction_costs_at_least():
         assert 0 < expected < 1
         assert theory.error_bound(loss, 10, 0.05) == pytest.approx(expected, rel=1e-9)
     assert theory.error_bound(CE(), 10, 0.05) == 1, "no bound is no more than all"
-
-
-def test_the_error_bound_holds_where_some_answer_has_no_risk():
-    """All clean labels are sure, and inputs of each class: the share of wrong predictions."""
-    for loss in (MAE(), GCE(0.7), CLL(0.5), CLL(2.0), AEL(0.5), AUL(5.5, 3.0), ClippedCE(1.0)):
-        L = theory.of_every_label(loss, LATTICE)
-        least = cost(loss, 1.0)
-        for rate in (0.1, 0.3, 0.5, 0.6):
-            q = np.eye(3)
-            noisy = (q @ noise.symmetric(3, rate)) @ L.T
-            answers = LATTICE[noisy.argmin(axis=1)]
-            wrong = np.mean([a[k] <= 0.5 and a.argmax() != k for k, a in enumerate(answers)])
-            risk = L[noisy.argmin(axis=1), np.arange(3)].mean() - least
-            bound = theory.error_bound(loss, 3, rate)
-            assert wrong <= bound + 1e-9
-            assert risk <= theory.excess_risk_bound(loss, 3, rate) + 1e-7
     assert theory.error_bound(GeneralisedCLL(100.0, 1e6), 3, 0.1) == 1, "no digit of it is left"
 
 
