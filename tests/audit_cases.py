@@ -4,16 +4,15 @@ import copy
 import json
 from pathlib import Path
 
-from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
+from factory import quick
+from labelnoise.config import Run
 from labelnoise.runs import ledger, manifest
 from labelnoise.runs.ledger import Ledger
 from labelnoise.training.loop import summarise
 
 
 def run(seed: int = 0, loss: str = "CE", epochs: int = 2) -> Run:
-    setting = {"noise": noisy("symmetric", 0.6), "loss": {"name": loss}, "model": "mlp"}
-    return Run("digits", **setting, protocol={**MNIST_PROTOCOL, "epochs": epochs}, seed=seed,
-               subset=300)  # fmt: skip
+    return quick(seed, loss=loss, epochs=epochs)
 
 
 def sealed(record: dict, *, old: bool = False) -> dict:

@@ -5,13 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise.data import augment
 from labelnoise.data.augment import NAMES, Augmentation, moved
 from labelnoise.data.torchvision_shim import import_torchvision
 from labelnoise.seeds import generator
 
 import_torchvision()
-from torchvision import transforms  # noqa: E402
 from torchvision.transforms import functional as F  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -91,34 +89,10 @@ def nearest_margin(degrees: torch.Tensor, H: int, W: int):
     return torch.minimum((y - y.round()).abs(), (x - x.round()).abs()).numpy()
 
 
-def test_rotation_is_that_of_pil_images_but_for_ties():
-    """Public code rotates PIL images, whose positions are whole multiples of 2^-16 pixels, so that
-    rounding adds up to 32 x 2^-17: 1 pixel in 7,000 was seen to differ."""
-    batch, made = images(256, 3, 32, 32), draws(("rotation",), 256)
-    angles = made["rotation"].tolist()
-    rotated = [
-        F.pil_to_tensor(F.rotate(F.to_pil_image(image), angle))
-        for image, angle in zip(batch, angles, strict=True)
-    ]
-    differs = (moved(batch, **made) != torch.stack(rotated)).any(dim=1)
-    assert differs.float().mean() < 1 / 2_000
-    assert nearest_margin(made["rotation"], 32, 32)[differs].max(initial=0) < 1e-3
-
-
 def test_the_three_together_are_applied_in_the_order_of_public_code():
     batch, made = images(256, 3, 32, 32), draws(NAMES, 256)
     result, reference = moved(batch, **made), one_by_one(batch, **made)
     assert (result != reference).any(dim=1).float().mean() < 1 / 20_000
-    flipped_last = moved(moved(moved(batch, crop=made["crop"]), rotation=made["rotation"]),
-                         flip=made["flip"])  # fmt: skip
-    assert (flipped_last != reference).any(dim=1).float().mean() > 0.1
-
-
-def test_a_quarter_turn_is_exact():
-    batch = images(2, 3, 8, 8)
-    turned = moved(batch, rotation=torch.tensor([90.0, -90.0]))
-    assert torch.equal(turned[0], batch[0].rot90(1, (1, 2)))
-    assert torch.equal(turned[1], batch[1].rot90(-1, (1, 2)))
 
 
 def test_without_draws_images_stay_as_they_are():
@@ -152,40 +126,6 @@ def test_draws_are_uniform_and_independent():
     assert chi_square_is_plausible(torch.bincount(joint, minlength=54).double())
 
 
-def test_the_check_of_uniformity_can_fail():
-    assert not chi_square_is_plausible(torch.tensor([480.0, 520.0, 500.0, 900.0]))
-    assert not chi_square_is_plausible(torch.full((1000,), 500.0)), "too even to be random"
-
-
-def test_pixels_have_the_mean_and_spread_that_torchvisions_transforms_give():
-    """End to end against torchvision's own random classes, over many draws of one image."""
-    n, image = 1500, images(1, 12, 12) // 4
-    image[:, :3] += 60  # bright above and on the left
-    image[:, :, :4] += 120
-    pipeline = transforms.Compose(
-        [
-            transforms.RandomCrop(12, padding=4),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomRotation(20),
-        ]
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        reference = torch.stack([pipeline(image) for _ in range(n)]).double()
-
-    def furthest(names: tuple[str, ...], power: int) -> float:
-        """Largest difference between the mean powers of a pixel, in standard errors."""
-        ours = moved(image.expand(n, 1, 12, 12), **draws(names, n)).double() ** power
-        other = reference**power
-        error = ((ours.var(dim=0) + other.var(dim=0)) / n).sqrt()
-        return ((ours.mean(dim=0) - other.mean(dim=0)).abs() / error).max().item()
-
-    assert furthest(NAMES, 1) < 5
-    assert furthest(NAMES, 2) < 5
-    assert furthest(("crop", "rotation"), 1) > 10, "without flips it is seen"
-    assert furthest(("flip", "rotation"), 2) > 10, "and so without crops"
-
-
 # ----------------------------------------------------------------------------------- exactness
 
 
@@ -212,23 +152,18 @@ def test_a_samples_draw_does_not_depend_on_batches_or_their_order(batch, seed):
 
 def test_a_draw_does_not_depend_on_what_else_is_drawn():
     every = draws(NAMES, 50)
+    assert tuple(every) == NAMES
     for name in NAMES:
         (alone,) = draws((name,), 50).values()
         assert torch.equal(alone, every[name])
 
 
 def test_the_global_generator_is_neither_used_nor_moved():
-    torch.manual_seed(5)
     before = torch.get_rng_state()
     first = draws(NAMES, 20)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
     assert all(torch.equal(first[name], draw) for name, draw in draws(NAMES, 20).items())
-
-
-def test_every_name_is_drawn():
-    assert tuple(draws(NAMES, 2)) == NAMES
-    assert (augment.PADDING, augment.DEGREES) == (4, 20)
 
 
 @pytest.mark.cuda

@@ -95,18 +95,3 @@ def test_the_script_measures_every_loss_and_writes_its_report(bench, monkeypatch
         assert text.count(f"\n| {name} ") == 2, name
     assert "## [4, 3]" in text
     assert "## [2, 5]" in text
-
-
-def test_the_losses_of_p_y_are_those_that_see_nothing_else(bench, monkeypatch):
-    monkeypatch.setattr(bench, "SHAPES", ((4, 3),))
-    table = bench.measure(1).set_index("loss")
-    seen = set(table.index[table["of_p_y"]])
-    assert {"CE", "CLL", "GCE", "GJS", "MixtureCLL"} <= seen
-    assert not seen & {"NCE", "MSE", "LabelSmoothing", "CE+LogitClip", "NCE+AGCE"}
-
-
-@pytest.mark.parametrize("repetitions", ["0", "-1", "many"])
-def test_a_number_of_repetitions_that_makes_no_sense_is_refused(bench, repetitions, capsys):
-    with pytest.raises(SystemExit):
-        bench.main(["--repetitions", repetitions])
-    assert "repetitions" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import pytest
 
+from factory import outcome
 from labelnoise import experiments
 from labelnoise.analysis import claims
 from labelnoise.runs.sweep import Outcome
@@ -9,29 +10,14 @@ from labelnoise.runs.sweep import Outcome
 
 def outcomes(loss: dict, lasts: list[float], share: float = 50.0, source: str = "committed"):
     """Made-up outcomes of ``loss`` at the headline protocol, a seed each."""
-    runs = [
-        *experiments.headline(),
-        *experiments.robust_losses(),
-        *experiments.cnn_losses(experiments.SEEDS),
-    ]
-    mine = {r.seed: r for r in runs if r.loss == experiments_loss(loss)}
+    runs = [*experiments.headline(), *experiments.robust_losses(),
+            *experiments.cnn_losses(experiments.SEEDS)]  # fmt: skip
+    mine = {r.seed: r for r in runs if r.loss == loss}
     return [
-        Outcome(
-            mine[seed],
-            {
-                "result": {"last": last, "best": 99.0, "diverged_at": None},
-                "curves": {"gradient_share": [60.0, share + seed / 10]},
-                "provenance": {},
-            },
-            source,
-        )
+        outcome(mine[seed], last, source=source,
+                curves={"gradient_share": [60.0, share + seed / 10]})
         for seed, last in enumerate(lasts)
-    ]
-
-
-def experiments_loss(loss: dict) -> dict:
-    return experiments.Run("mnist", experiments.SYMMETRIC_60, loss, "mlp",
-                           experiments.MNIST_PROTOCOL).loss  # fmt: skip
+    ]  # fmt: skip
 
 
 def verdict(number: int, committed: list[Outcome]) -> str:

@@ -8,20 +8,15 @@ import pytest
 
 mpl.use("agg")
 
+from factory import outcome
 from labelnoise import experiments, losses, noise
-from labelnoise.analysis import stats
 from labelnoise.analysis.tables import MISSING
-from labelnoise.analysis.tables import model_the_noise as model_the_noise_tables
+from labelnoise.analysis.tables import model_the_noise as tables
 from labelnoise.figures import model_the_noise
 from labelnoise.noise import estimation
 from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
-
-
-def outcome(run, last: float | None, **result) -> Outcome:
-    made = {"last": last, "best": 99.0, "diverged_at": None, **result}
-    return Outcome(run, {"result": made, "curves": {}}, "committed")
 
 
 def made(gain_of: dict[str, list[float]]) -> list[Outcome]:
@@ -36,11 +31,11 @@ def made(gain_of: dict[str, list[float]]) -> list[Outcome]:
 
 def test_every_run_belongs_to_one_noise_and_one_kind_of_answer():
     outcomes = made({})
-    groups = model_the_noise_tables.by_noise(outcomes)
+    groups = tables.by_noise(outcomes)
     assert [len(g) for g in groups.values()] == [51, 51, 51]
     for name, group in groups.items():
         assert {str(o.run.noise) for o in group} == {str(group[0].run.noise)}, name
-    assert {model_the_noise_tables.kind(o) for o in outcomes} == set(model_the_noise_tables.KINDS)
+    assert {tables.kind(o) for o in outcomes} == set(tables.KINDS)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +48,8 @@ def test_every_run_belongs_to_one_noise_and_one_kind_of_answer():
     ],
 )
 def test_the_rule_judges_differences_paired_by_seed(differences, expected):
-    table = model_the_noise_tables.answers_table(made({"GCE": differences}))
-    for name in model_the_noise_tables.NOISES:
+    table = tables.answers_table(made({"GCE": differences}))
+    for name in tables.NOISES:
         mean = sum(differences) / 3
         assert table.loc["GCE", (name, "against CE")] == f"{mean:+.2f} ({expected})"
         # the seeds themselves differ by more than any of these
@@ -65,30 +60,17 @@ def test_the_rule_judges_differences_paired_by_seed(differences, expected):
 def test_one_seed_is_never_judged():
     pruned = next(o.run.label for o in made({}) if o.run.method)
     first = [o for o in made({pruned: [5.0, 5.0, 5.0]}) if o.run.label == "CE" or not o.run.seed]
-    table = model_the_noise_tables.answers_table(first)
+    table = tables.answers_table(first)
     assert table.loc[pruned, ("symmetric, 30 %", "against CE")] == "+5.00 (one seed)"
 
 
 def test_a_diverged_run_has_no_part_in_a_mean():
     outcomes = made({})
     at = next(i for i, o in enumerate(outcomes) if o.run.label == "GCE" and o.run.seed == 2)
-    outcomes[at] = outcome(outcomes[at].run, None, diverged_at=3)
-    noisy = next(
-        n for n, g in model_the_noise_tables.by_noise(outcomes).items() if outcomes[at] in g
-    )
-    assert (
-        len(model_the_noise_tables.gains(model_the_noise_tables.by_noise(outcomes)[noisy])["GCE"])
-        == 2
-    )
-
-
-def test_nothing_recorded_gives_empty_tables_and_empty_pictures():
-    assert model_the_noise_tables.answers_table([]).empty
-    assert model_the_noise_tables.first_table([]).empty
-    assert model_the_noise_tables.estimates_table([]).empty
-    assert len(model_the_noise.answers([]).axes) == 3
-    assert len(model_the_noise.estimates([]).axes) == 2
-    assert not model_the_noise.rate_map([]).axes[0].texts
+    outcomes[at] = outcome(outcomes[at].run, None)
+    groups = tables.by_noise(outcomes).values()
+    (group,) = [group for group in groups if outcomes[at] in group]
+    assert len(tables.gains(group)["GCE"]) == 2
 
 
 def test_the_picture_has_a_dot_where_the_mean_is():
@@ -103,23 +85,9 @@ def test_the_picture_has_a_dot_where_the_mean_is():
     assert (91.0, names.index("CE")) in dots
 
 
-def test_no_axis_runs_past_100_percent():
-    figure = model_the_noise.answers(made({"GCE": [-40.0, 8.0, 6.0]}))  # its interval does
-    assert all(ax.get_xlim()[1] <= 100.5 for ax in figure.axes)
-
-
-def test_the_legend_explains_the_colours_that_are_there_and_no_others():
-    outcomes = made({})
-    for some, absent in [(outcomes, set()), ([o for o in outcomes if o.run.label == "CE"],
-                         set(model_the_noise_tables.KINDS) - {"the loss"})]:  # fmt: skip
-        named = {text.get_text() for text in model_the_noise.answers(some).legends[0].get_texts()}
-        of_kinds = {f"changes {kind}" for kind in model_the_noise_tables.KINDS}
-        assert of_kinds - named == {f"changes {kind}" for kind in absent}
-
-
 def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
     outcomes = made({"GCE": [1.0, 2.0, 3.0]})
-    for k, group in enumerate(model_the_noise_tables.by_noise(outcomes).values()):
+    for k, group in enumerate(tables.by_noise(outcomes).values()):
         for o in group:
             o.record["result"]["last"] -= 10 * k
     figure = model_the_noise.answers(outcomes)
@@ -150,7 +118,8 @@ def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_nois
 
 def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
     runs = experiments.assumed_rates()
-    found = [outcome(r, 50 + 10 * r.noise.rate + r.loss.parameters["rate"]) for r in runs[:-1]]
+    found = [outcome(r, 50 + 10 * r.noise.rate + r.loss.parameters["rate"])
+             for r in runs[:-1]]  # fmt: skip
     ax = model_the_noise.rate_map(found).axes[0]
     texts = {t.get_position(): t for t in ax.texts}
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "15", "30", "45", "60", "75"]
@@ -162,7 +131,7 @@ def test_the_map_has_assumed_rates_upwards_and_true_ones_to_the_right():
 
 def test_errors_of_the_estimates_are_those_of_their_matrices():
     outcomes = made({})
-    table = model_the_noise_tables.estimates_table(outcomes)
+    table = tables.estimates_table(outcomes)
     row = table.loc["Forward(T from anchors)"]
     assert row["symmetric, 30 %"] == "0.00 ± 0.00"
     assert row["drawn anew, 30 %"] == "3.00 ± 0.00"  # 30 % wrong estimated, 27 % true
@@ -175,21 +144,10 @@ def test_errors_of_the_estimates_are_those_of_their_matrices():
 
 
 def test_both_stages_are_told_apart():
-    table = model_the_noise_tables.first_table(made({}))
+    table = tables.first_table(made({}))
     row = table.loc["symmetric, 30 %", "Forward(T from anchors)"]
     assert list(row) == ["80.00 ± 0.00", "91.00 ± 1.00"]
-    assert [noise for noise, _ in table.index[::3]] == [*model_the_noise_tables.NOISES]
-
-
-def test_conventions_turn_into_each_other():
-    table = model_the_noise_tables.convention_table([2, 10], 0.3)
-    assert list(table.loc[10]) == pytest.approx([27.0, 33.3])
-    assert list(table.loc[2]) == pytest.approx([15.0, 60.0])
-
-
-def test_what_is_learnt_keeps_its_favourite():
-    table = model_the_noise_tables.learnt_table({"certain": [1.0] + 9 * [0.0]}, 0.3)
-    assert list(table["certain"]) == pytest.approx([73.0, 54.1, 100.0, 100.0])
+    assert [noise for noise, _ in table.index[::3]] == [*tables.NOISES]
 
 
 def test_pull_is_the_gradient_of_the_loss():
@@ -200,42 +158,21 @@ def test_pull_is_the_gradient_of_the_loss():
     assert np.allclose(lines[1].get_ydata(), (1 - p) * p / (k + p))
 
 
-def test_the_interval_is_the_one_of_student():
-    outcomes = model_the_noise_tables.by_noise(made({"GCE": [1.0, 2.0, 3.0]}))["symmetric, 30 %"]
-    gain = stats.summarise(model_the_noise_tables.gains(outcomes)["GCE"])
-    assert gain.mean == pytest.approx(2.0)
-    assert gain.half_width == pytest.approx(4.303 * 1.0 / 3**0.5, rel=1e-3)
-
-
-def test_asymmetric_noise_of_a_rate_is_half_of_it_on_mnist():
-    outcomes = model_the_noise_tables.by_noise(made({}))["asymmetric, 30 %"]
-    T = outcomes[0].run.noise.matrix("mnist")
-    assert np.trace(T) == pytest.approx(10 - 5 * 0.3)
-
-
 @pytest.mark.parametrize("lost", ["Backward(true T)", "CE"])
 def test_diverged_runs_are_counted_and_stop_no_table_or_picture(lost):
     every = [outcome(o.run, None) if o.run.label == lost and not o.run.method else o
              for o in made({"GCE": [1.0, 1.1, 0.9]})]  # fmt: skip
-    table = model_the_noise_tables.answers_table(every)
-    for name in model_the_noise_tables.NOISES:
+    table = tables.answers_table(every)
+    for name in tables.NOISES:
         assert table.loc[lost, (name, "last epoch")] == f"{MISSING} (3 diverged)"
         assert table.loc[lost, (name, "against CE")] == MISSING
         paired = MISSING if lost == "CE" else "+1.00 (helps)"
         assert table.loc["GCE", (name, "against CE")] == paired
     assert len(model_the_noise.answers(every).axes) == 3
     one = next(i for i, o in enumerate(every) if o.run.label == "GCE")
-    name = next(
-        name
-        for name, group in model_the_noise_tables.by_noise(every).items()
-        if every[one] in group
-    )
     every[one] = outcome(every[one].run, None)
-    assert (
-        model_the_noise_tables.answers_table(every)
-        .loc["GCE", (name, "last epoch")]
-        .endswith("(1 diverged)")
-    )
+    row = tables.answers_table(every).loc["GCE"]
+    assert row.str.endswith("(1 diverged)").sum() == 1
 
 
 def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
@@ -244,20 +181,17 @@ def test_corrections_at_other_rates_stand_beside_the_error_of_their_matrix():
     runs = experiments.estimated_matrices()
     found = [outcome(r, 90.0, T=half, first={"last": 80.0}) for r in runs if r.label == label][:2]
     truth = [outcome(r, 95.0) for r in runs if r.label == told][:2]
-    table = model_the_noise_tables.corrected_table([*found, *truth])
-    assert [column for name, column in table.columns if name == told] == [
-        "last epoch",
-        "best epoch",
-    ]
+    table = tables.corrected_table([*found, *truth])
+    assert list(table[told].columns) == ["last epoch", "best epoch"]
     assert table[told, "last epoch"].tolist() == ["95.00", "95.00"]
     assert table[label, "best epoch"].tolist() == ["99.00", "99.00"]
-    errors = [model_the_noise_tables.estimation_error(o) for o in found]
+    errors = [tables.estimation_error(o) for o in found]
     assert list(table.index) == [("symmetric", 0.1), ("symmetric", 0.5)]
     assert table[label, "error of T"].tolist() == [f"{100 * e:.2f}" for e in errors]
     assert table[label, "first training"].tolist() == ["80.00", "80.00"]
     assert table[label, "last epoch"].tolist() == ["90.00", "90.00"]
     assert errors[0] == pytest.approx(0.35)  # 45 % flipped where it should be 10 %
-    assert model_the_noise_tables.corrected_table([]).empty
+    assert tables.corrected_table([]).empty
 
 
 def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was_learnt():
@@ -266,27 +200,23 @@ def test_the_closest_rows_of_a_matrix_are_named_with_their_distance_and_what_was
     M = np.eye(10)
     M[3, [3, 8]] = 0.6, 0.4  # 40 % of the way to the 8
     estimated = next(r for r in experiments.estimated_matrices() if r.loss.estimated)
-    given = [
-        outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
-        outcome(runs["Forward(true T)"], 97.0, **learnt),
-        outcome(estimated, None, T=M.tolist(), **learnt),
-    ]
-    table = model_the_noise_tables.closest_table(given)
+    given = [outcome(runs["Forward(T asymmetric 0.49)"], 80.0, **learnt),
+             outcome(runs["Forward(true T)"], 97.0, **learnt),
+             outcome(estimated, None, T=M.tolist(), **learnt)]  # fmt: skip
+    table = tables.closest_table(given)
     assert table["closest rows"].tolist() == ["3 and 8", "5 and 6", "5 and 6"]
     assert table["apart"].tolist() == pytest.approx([60, 20, 2])  # by hand: 51 : 49 against 49 : 51
     assert table["last epoch"].tolist() == ["–", "97.00", "80.00"]
     assert table["best epoch"].tolist() == ["–", "99.00", "99.00"]
     assert table["correct labels fitted"].tolist() == ["93.0"] * 3
     assert table["wrong labels memorised"].tolist() == ["18.2"] * 3
-    assert model_the_noise_tables.closest_table([]).empty
+    assert tables.closest_table([]).empty
 
 
 def test_the_best_epoch_of_a_diverged_run_is_in_no_mean():
-    run = experiments.assumed_flips()[3]
-    (cell,) = model_the_noise_tables.corrected_table([outcome(run, None)])[
-        "Forward(true T)", "best epoch"
-    ]
-    assert cell == "– (1 diverged)"
+    lost = outcome(experiments.assumed_flips()[3], None)
+    table = tables.corrected_table([lost])
+    assert list(table["Forward(true T)", "best epoch"]) == ["– (1 diverged)"]
 
 
 def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():
@@ -296,7 +226,7 @@ def test_the_anchors_of_sure_networks_miss_what_their_mean_and_a_count_have():
     true, sure = np.arange(1000) // 100, np.arange(1000) % 5 == 0
     p[sure] = np.eye(10)[true[sure]]
     given = noise.corrupt(true, T, 0)[0]
-    column = model_the_noise_tables.anchor_table({"CE": SimpleNamespace(given=given, p=p)}, T)["CE"]
+    column = tables.anchor_table({"CE": SimpleNamespace(given=given, p=p)}, T)["CE"]
     assert column["one sample, at the 95 % point of p_i"] == "0.0"
     assert column["one sample, at the 99 % point of p_i"] == "30.0"
     assert column["mean of all samples predicted as i"] == "6.0"

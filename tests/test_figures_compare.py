@@ -1,8 +1,5 @@
 """What notebook 02 shows of any two losses, and of CLL under the slider, is what theory says."""
 
-import json
-import re
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -10,7 +7,6 @@ import pytest
 from labelnoise import experiments, theory
 from labelnoise.analysis.tables import gradients as gradients_tables
 from labelnoise.figures import compare
-from labelnoise.files import ROOT
 from labelnoise.losses import AGCE, CE, CLL, FL, GCE, LOSSES, MAE, MSE, LogitClip
 from labelnoise.losses.base import Loss
 
@@ -55,10 +51,7 @@ def test_every_loss_can_be_drawn_beside_cross_entropy(name):
     figure = compare.pair(CE(), loss)
     figure.canvas.draw()  # warnings are errors
     for ax in figure.axes:
-        for line in ax.lines:
-            assert np.isfinite(line.get_xydata().astype(float)).all()
-        assert ax.get_xlabel()
-        assert ax.get_ylabel()
+        assert all(np.isfinite(line.get_xydata().astype(float)).all() for line in ax.lines)
     table = gradients_tables.pair_table(CE(), loss)
     assert table.shape == (8, 2)
     assert not table.isin(["nan", "inf"]).any(axis=None)
@@ -98,18 +91,6 @@ def test_losses_of_unlike_size_are_drawn_each_on_its_scale():
     same = compare.pair(CE(), MAE()).axes[2]
     assert same.get_ylabel() == "|dL/dz_y|"
     assert np.allclose(xy(same, "MAE")[1], 2 * p * (1 - p))
-
-
-def test_a_line_may_leave_the_picture_only_where_it_shoots_up():
-    cost, slope, *_ = compare.pair(CE(), named("ClippedCE")).axes
-    assert cost.get_ylim()[1] > np.log(100), "a plateau is shown"
-    assert slope.get_ylim()[1] < 150
-    slope = compare.pair(MAE(), CLL(0.03)).axes[1]
-    assert slope.get_ylim()[1] > xy(slope, "CLL(target, sigma 0.03)")[1].max(), "a peak is shown"
-    cost = compare.pair(CE(), MAE()).axes[0]
-    assert 2 < cost.get_ylim()[1] < 4
-    below = compare.pair(CE(), named("LDR-KL")).axes[0]
-    assert below.get_ylim()[0] < xy(below, "LDR-KL")[1].min() < 0
 
 
 def test_two_settings_of_one_loss_can_be_told_apart():
@@ -152,13 +133,10 @@ def test_the_largest_value_is_that_of_the_docstrings(name, bound):
 # --------------------------------------------------------------------------------- the choice
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_name_alone_is_the_published_setting(name):
-    usual = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
-    assert named(name).settings() == usual.parameters
-
-
-def test_what_is_given_replaces_the_published_value():
+def test_a_name_alone_is_the_published_setting_and_what_is_given_replaces_it():
+    for name in LOSSES:
+        usual = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
+        assert named(name).settings() == usual.parameters
     assert compare.choose({"name": "AGCE", "parameters": {"a": 2}}).settings() == {"a": 2, "q": 0.2}
     assert compare.choose({"name": "CLL", "parameters": {"form": "vector"}}).form == "vector"
 
@@ -166,9 +144,9 @@ def test_what_is_given_replaces_the_published_value():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"name": "XENT"}, "'XENT' is unknown; known: CE, FL"),
-        ({"name": "GCE", "parameters": {"p": 1}}, "GCE has no parameter p; it has: q"),
-        ({"name": "CE", "parameters": {"reduction": "sum"}}, "no parameter reduction; .*none"),
+        ({"name": "XENT"}, "'XENT' .* CE, FL"),
+        ({"name": "GCE", "parameters": {"p": 1}}, "GCE .* p; it has: q"),
+        ({"name": "CE", "parameters": {"reduction": "sum"}}, "reduction; .*none"),
         ({"name": "GCE", "parameters": {"q": 2}}, "q=2"),
         ({"name": "GCE", "parameter": {"q": 0.5}}, "'parameter': .* must be {'name'"),
         ({"name": "GCE", "parameters": [0.5]}, "must be {'name'"),
@@ -232,19 +210,3 @@ def test_the_slider_draws_the_frame_of_its_value(monkeypatch):
         assert bytes(picture.value) != before
     assert len(drawn) == 3
     assert not plt.get_fignums(), "an open figure would be shown a second time"
-
-
-# ------------------------------------------------------------------------------- the notebook
-
-
-def test_the_notebook_is_published_without_a_widget():
-    text = (ROOT / "notebooks" / "02_gradients.ipynb").read_text()
-    sources = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
-    given: dict = {}
-    exec(next(source for source in sources if source.startswith("profile = ")), given)
-    assert given["interactive"] is False
-    for setting in (given["first"], given["second"]):
-        compare.choose(setting)
-    assert any(re.search(r"^if interactive:\n +display\(compare\.slider\(", s) for s in sources)
-    assert "widget-view" not in text
-    assert "model_id" not in text

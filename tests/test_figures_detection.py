@@ -8,9 +8,10 @@ import pytest
 
 mpl.use("agg")
 
+import factory
 from labelnoise import data, experiments
 from labelnoise.analysis.tables import MISSING
-from labelnoise.analysis.tables import confident_learning as confident_learning_tables
+from labelnoise.analysis.tables import confident_learning as tables
 from labelnoise.config import Run, method, noisy
 from labelnoise.figures import colour, confident_learning
 from labelnoise.noise import detection
@@ -25,11 +26,10 @@ RUNS = experiments.detectors()
 CE, GCE = (experiments.published("mnist", name) for name in ("CE", "GCE"))
 
 
-def outcome(run, precision=90.0, found=900, source="committed", **result):
+def outcome(run, precision=90.0, found=900, **result):
     filters = {by: {"flagged": 20, "precision": 80.0, "recall": 70.0} for by in FILTERS}
     of = {"average_precision": precision, "found": found, "filters": filters}
-    record = {"result": {"detection": of, "noise_rate": 30.0, "fit_wrong": 11.0, **result}}
-    return Outcome(run, record, source)
+    return factory.outcome(run, detection=of, noise_rate=30.0, fit_wrong=11.0, **result)
 
 
 def of_loss(name: str) -> list[Run]:
@@ -37,21 +37,21 @@ def of_loss(name: str) -> list[Run]:
 
 
 @pytest.fixture
-def says() -> confident_learning_tables.Evidence:
+def says() -> tables.Evidence:
     """Six samples of three classes. Samples 0, 1 and 2 are wrong; the network knows 0 and 1, but
     repeats the label of 2; it doubts the right label of 3."""
     true = np.array([1, 2, 0, 0, 1, 2])
     given = np.array([0, 0, 1, 0, 1, 2])
     p = np.array([[0.02, 0.9, 0.08], [0.1, 0.1, 0.8], [0.2, 0.7, 0.1],
                   [0.05, 0.35, 0.6], [0.1, 0.8, 0.1], [0.05, 0.05, 0.9]])  # fmt: skip
-    return confident_learning_tables.Evidence(of_loss("CE")[0], given, true, p)
+    return tables.Evidence(of_loss("CE")[0], given, true, p)
 
 
 # ------------------------------------------------------------------------------------ evidence
 
 
 def test_evidence_is_what_the_record_was_judged_by(tmp_path, monkeypatch):
-    monkeypatch.setattr(confident_learning_tables, "COMMITTED", tmp_path)
+    monkeypatch.setattr(tables, "COMMITTED", tmp_path)
     protocol = {**experiments.MNIST_PROTOCOL, "epochs": 2, "lr": 0.05}
     folds = method("cross_validation", folds=2)
     runs = [Run("digits", noisy("symmetric", 0.3), loss, "mlp", protocol, subset=600, method=folds)
@@ -61,13 +61,13 @@ def test_evidence_is_what_the_record_was_judged_by(tmp_path, monkeypatch):
         ledger.write(methods.train(run, device="cpu"))
     outcomes = [Outcome(run, ledger.find(run), "committed") for run in runs]
     ledger.path(runs[1]).with_suffix(".npz").unlink()
-    found = confident_learning_tables.evidence(outcomes, *data.load("digits"))
+    found = tables.evidence(outcomes, *data.load("digits"))
     assert list(found) == ["CE"]
     again = detection.detection(found["CE"].given, found["CE"].p, found["CE"].wrong)
     assert again == outcomes[0].record["result"]["detection"]
     here = [Outcome(runs[0], outcomes[0].record, "here")]
-    monkeypatch.setattr(confident_learning_tables, "REPRODUCED", tmp_path / "nothing")
-    assert confident_learning_tables.evidence(here, *data.load("digits")) == {}
+    monkeypatch.setattr(tables, "REPRODUCED", tmp_path / "nothing")
+    assert tables.evidence(here, *data.load("digits")) == {}
 
 
 def test_the_most_suspect_come_first(says):
@@ -83,30 +83,26 @@ def test_the_most_suspect_come_first(says):
 def test_detectors_have_mean_and_interval_and_what_is_missing_shows():
     ce = [outcome(run, v, n) for run, v, n in zip(of_loss("CE"), (90, 92, 94), (900, 920, 940),
                                                   strict=True)]  # fmt: skip
-    table = confident_learning_tables.detector_table(
-        RUNS, [*ce, outcome(of_loss("GCE")[0], 95.0, 990)]
-    )
+    table = tables.detector_table(RUNS, [*ce, outcome(of_loss("GCE")[0], 95.0, 990)])
     assert list(table.index) == ["CE", "GCE", "NCE+RCE", "CLL(target, sigma 1)", "random order"]
     assert table.loc["CE"].tolist() == ["92.00 ± 2.00", "[87.03, 96.97]", "920.0 ± 20.0",
                                         "[870.3, 969.7]", "3", "committed"]  # fmt: skip
     assert table.loc["GCE"].tolist()[:5] == ["95.00", MISSING, "990.0", MISSING, "1"]
     assert table.loc["NCE+RCE"].tolist() == [MISSING] * 4 + ["0", "not yet run"]
     assert table.loc["random order"].tolist()[:3] == ["30.00", "", "300.0"]
-    assert confident_learning_tables.detector_table(RUNS, []).loc["random order"].iloc[0] == MISSING
+    assert tables.detector_table(RUNS, []).loc["random order"].iloc[0] == MISSING
 
 
 def test_an_interval_ends_at_what_is_possible():
     found = zip(of_loss("CE"), (99.9, 99.5, 99.9), (1000, 997, 1000), strict=True)
-    row = confident_learning_tables.detector_table(RUNS, [outcome(*each) for each in found]).loc[
-        "CE"
-    ]
+    row = tables.detector_table(RUNS, [outcome(*each) for each in found]).loc["CE"]
     assert row["95 % interval (%)"] == "[99.19, 100.00]"
     assert row["95 % interval (labels)"] == "[994.7, 1000.0]"
 
 
 def test_a_filter_stands_beside_a_ranking_that_accuses_as_many(says, monkeypatch):
     monkeypatch.setattr(detection, "suspects", lambda *_: np.isin(np.arange(6), (0, 1)))
-    table = confident_learning_tables.ranked_table(RUNS, {"CE": says})
+    table = tables.ranked_table(RUNS, {"CE": says})
     assert table.loc["CE", FILTERS[0]].tolist() == ["2", "100.0", "66.7", "50.0", "33.3"]
     assert table.loc["GCE", FILTERS[0]].tolist() == [MISSING] * 5
 
@@ -116,7 +112,7 @@ def test_filters_that_flagged_nothing_have_no_precision():
     none.record["result"]["detection"]["filters"][FILTERS[3]] = {
         "flagged": 0, "precision": None, "recall": 0.0
     }  # fmt: skip
-    table = confident_learning_tables.filter_table(RUNS, [some, none])
+    table = tables.filter_table(RUNS, [some, none])
     assert table.loc["CE", FILTERS[0]].tolist() == ["20 ± 0", "80.0 ± 0.0", "70.0 ± 0.0"]
     assert table.loc["CE", FILTERS[3]].tolist() == ["10 ± 14", "80.0", "35.0 ± 49.5"]
     assert table.loc["GCE", FILTERS[0]].tolist() == [MISSING] * 3
@@ -124,8 +120,8 @@ def test_filters_that_flagged_nothing_have_no_precision():
 
 def test_both_failures_are_counted_among_the_labels_that_they_concern(says, monkeypatch):
     """Wrong labels that are repeated; right ones that the network is sure to be wrong."""
-    monkeypatch.setattr(confident_learning_tables, "SURE", 0.1)
-    table = confident_learning_tables.failure_table(RUNS, [outcome(of_loss("CE")[0])], {"CE": says})
+    monkeypatch.setattr(tables, "SURE", 0.1)
+    table = tables.failure_table(RUNS, [outcome(of_loss("CE")[0])], {"CE": says})
     assert table.loc["CE"].tolist() == ["11.0", "33.3", "33.33"]
     assert table.columns[-1] == "right, p_y < 10 % (%)"
     assert table.loc["GCE"].tolist() == [MISSING] * 3
@@ -134,7 +130,7 @@ def test_both_failures_are_counted_among_the_labels_that_they_concern(says, monk
 def test_suggestions_are_judged_on_wrong_labels_only(says, monkeypatch):
     monkeypatch.setattr(detection, "FIRST", 3)
     monkeypatch.setattr(detection, "suspects", lambda *_: np.arange(6) < 3)
-    table = confident_learning_tables.suggestion_table(RUNS, {"CE": says})
+    table = tables.suggestion_table(RUNS, {"CE": says})
     assert list(table.columns) == ["first 3", "flagged by prune_by_noise_rate", "all"]
     assert table.loc["CE"].tolist() == ["100.0", "66.7", "66.7"]
     assert table.loc["GCE"].tolist() == [MISSING] * 3
@@ -146,21 +142,19 @@ def test_pruning_is_held_against_one_training_at_the_same_seed():
     both = {"last": 97.0, "first": {"last": 94.0}, "pruned": {"removed": 200, "wrong": 150}}
     outcomes = [outcome(pruned[0], **both), outcome(replace(pruned[0], method=None), last=95.5),
                 outcome(pruned[1], **both)]  # fmt: skip
-    table = confident_learning_tables.pruning_table(runs, outcomes)
+    table = tables.pruning_table(runs, outcomes)
     assert table.iloc[0].tolist() == ["200", "75.0", "95.50", "94.00", "97.00", "+1.50"]
     assert table.iloc[1].tolist() == ["200", "75.0", MISSING, "94.00", "97.00", MISSING]
     assert table.iloc[2].tolist() == [MISSING] * 6
-    assert [name for name, _ in table.index] == [*confident_learning_tables.NOISES]
-    every = confident_learning_tables.pruning_table(experiments.thirty_percent(), [])
-    assert list(every.index) == [
-        (name, seed) for name in confident_learning_tables.NOISES for seed in (0, 1, 2)
-    ]
+    assert [name for name, _ in table.index] == [*tables.NOISES]
+    every = tables.pruning_table(experiments.thirty_percent(), [])
+    assert list(every.index) == [(name, seed) for name in tables.NOISES for seed in (0, 1, 2)]
 
 
 def test_probabilities_are_judged_as_detectors(says):
     given, wrong, p = (np.repeat(array, 2, axis=0) for array in (says.given, says.wrong, says.p))
     sure = np.eye(3)[given] * 0.8 + 0.2 / 3
-    table = confident_learning_tables.judged(given, wrong, {"a": p, "b": sure})
+    table = tables.judged(given, wrong, {"a": p, "b": sure})
     assert list(table["wrong labels repeated (%)"]) == ["33", "100"]
     precision = np.mean([1, 1, 3 / 5, 4 / 6, 5 / 7, 6 / 8])  # at the ranks of wrong labels
     assert table.loc["a", "average precision (%)"] == f"{100 * precision:.0f}"
@@ -201,9 +195,7 @@ def test_the_gallery_names_given_label_and_suggestion(says):
 
 def test_what_is_not_recorded_is_said_in_its_place():
     images = np.zeros((1, 1, 2, 2), np.uint8)
-    for figure in (
-        confident_learning.curves({}),
-        confident_learning.gallery(images, None, [], "ab"),
-    ):
+    gallery = confident_learning.gallery(images, None, [], "ab")
+    for figure in (confident_learning.curves({}), gallery):
         assert [text.get_text() for text in figure.texts] == [f"{MISSING} not yet recorded"]
         assert figure.axes, "a notebook shows no figure without axes"

@@ -9,10 +9,11 @@ import torch
 
 mpl.use("agg")
 
+import factory
 from labelnoise import experiments, losses, noise
 from labelnoise.analysis.rules import dmi as rule
 from labelnoise.analysis.tables import MISSING
-from labelnoise.analysis.tables import dmi as dmi_tables
+from labelnoise.analysis.tables import dmi as tables
 from labelnoise.figures import dmi as info
 from labelnoise.losses.dmi import joint
 from labelnoise.runs.sweep import Outcome
@@ -20,23 +21,14 @@ from labelnoise.theory import dmi as theory
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
 
-MERGED = np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
-
 
 # ---------------------------------------------------------------------------- the two properties
 
 
 def test_noise_adds_its_constant_to_l_dmi_and_turns_the_order_of_ce():
-    noises = {"pairflip": noise.pairflip(3, 0.6), "merged": MERGED}
-    found = dmi_tables.orders(noises)
-    added = found["pairflip"].dmi_noisy - found["pairflip"].dmi
-    assert added == pytest.approx(np.full(60, -math.log(0.28)))
-    table = dmi_tables.order_table(noises, found)
-    assert table.loc["pairflip", "added to L_DMI"] == "1.27 to 1.27"
-    assert table.loc["pairflip", "order kept by L_DMI"] == "1.00"
-    assert float(table.loc["pairflip", "order kept by CE"]) < 0.5
-    assert table.loc["merged", "order kept by L_DMI"] == MISSING
-    assert table.loc["merged", "added to L_DMI"] == "floor"
+    found = tables.orders({"pairflip": noise.pairflip(3, 0.6)})["pairflip"]
+    assert found.dmi_noisy - found.dmi == pytest.approx(np.full(60, -math.log(0.28)))
+    assert np.corrcoef(found.ce, found.ce_noisy)[0, 1] < 0.5
 
 
 def test_costs_in_expectation_are_those_of_the_losses_on_many_noisy_labels():
@@ -75,9 +67,6 @@ def test_no_processing_of_the_answers_lowers_l_dmi():
     assert dmi.min() > -1e-9
     assert dmi.max() > 1
     assert ce.min() < -0.05 < 0.1 < ce.max()
-    table = dmi_tables.processed_table(3)
-    assert table.loc["L_DMI", ["lower than before (%)", "largest fall"]].tolist() == ["0.0", "0.00"]
-    assert float(table.loc["CE", "largest fall"]) > 0.05
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
@@ -107,15 +96,6 @@ def test_a_constant_answer_has_no_slope():
     assert ce > 1e-3
     assert accuracy > 50
     assert warm > 10 * ce / 3
-    assert dmi_tables.slope_table(10, (0, 2)).loc["0 (constant)", "slope of L_DMI"] == "0"
-
-
-def test_a_refusal_is_told_and_an_acceptance_is_no_refusal():
-    assert "too small for DMI" in theory.refusal(
-        lambda: losses.DMI()(torch.zeros(3, 10), torch.arange(3))
-    )
-    with pytest.raises(AssertionError, match="nothing was refused"):
-        theory.refusal(lambda: losses.DMI())
 
 
 # ------------------------------------------------------------------------------------ the grids
@@ -125,9 +105,9 @@ RUNS = experiments.GRIDS["dmi_fashion"]()
 
 
 def outcome(run, last: float | None, **result) -> Outcome:
-    made = {"last": last, "best": 99.0, "val_chosen": 97.0, "val_loss_chosen": 96.0,
-            "first": {"last": 85.0, "val_chosen": 80.0}, **result}  # fmt: skip
-    return Outcome(run, {"result": made}, "committed")
+    made = {"val_chosen": 97.0, "val_loss_chosen": 96.0,
+            "first": {"last": 85.0, "val_chosen": 80.0}}  # fmt: skip
+    return factory.outcome(run, last, **{**made, **result})
 
 
 def made(ahead, runs=RUNS) -> list[Outcome]:
@@ -187,17 +167,17 @@ def test_a_win_takes_the_margin_and_the_whole_interval(gains, word):
 
 def test_tables_show_the_records_by_pattern_rate_and_loss():
     outcomes = made(lambda n: 2.0)
-    table = dmi_tables.grid_table(RUNS, outcomes)
+    table = tables.grid_table(RUNS, outcomes)
     assert table.shape == (9, 5)
     assert table.index[0] == ("independent", 0.2)
     assert table.loc[("dependent-b", 0.6), "CE"] == "81.00 ± 1.00"
     assert table.loc[("dependent-b", 0.6), "DMI"] == "83.10 ± 1.10"
-    against = dmi_tables.against_table(RUNS, outcomes)
+    against = tables.against_table(RUNS, outcomes)
     assert list(against.columns) == [
         "against CE", "against Forward(true T)", "against GCE", "against CLL(target, sigma 1)"
     ]  # fmt: skip
     assert against.loc[("dependent-a", 0.4), "against CE"] == "+2.10 ± 0.25 (wins)"
-    stages = dmi_tables.stage_table(RUNS, outcomes, "DMI")
+    stages = tables.stage_table(RUNS, outcomes, "DMI")
     assert stages.loc[("dependent-a", 0.4)].tolist() == [
         "85.00 ± 0.00", "80.00 ± 0.00", "83.10 ± 1.10", "97.00 ± 0.00", "96.00 ± 0.00",
         "99.00 ± 0.00",
@@ -209,51 +189,48 @@ def test_balanced_accuracy_is_the_mean_of_the_recalls():
     outcomes = [outcome(run, 95.0, recalls=[100.0, 50.0])]
     label = next(iter(info.losses_of([run]).values()))
     at = run.noise.pattern, run.noise.rate
-    assert dmi_tables.grid_table(RUNS, outcomes, balanced=True).loc[at, label] == "75.00"
-    assert dmi_tables.grid_table(RUNS, outcomes).loc[at, label] == "95.00"
+    assert tables.grid_table(RUNS, outcomes, balanced=True).loc[at, label] == "75.00"
+    assert tables.grid_table(RUNS, outcomes).loc[at, label] == "95.00"
 
 
-def test_what_is_missing_or_diverged_is_a_dash():
-    assert (dmi_tables.grid_table(RUNS, []) == MISSING).all(axis=None)
-    assert (dmi_tables.against_table(RUNS, []) == MISSING).all(axis=None)
-    assert (dmi_tables.stage_table(RUNS, [], "DMI") == MISSING).all(axis=None)
+def test_what_is_missing_is_a_dash():
+    for table in (tables.grid_table(RUNS, []), tables.against_table(RUNS, []),
+                  tables.stage_table(RUNS, [], "DMI")):  # fmt: skip
+        assert (table == MISSING).all(axis=None)
 
 
 def test_diverged_runs_are_counted_and_keep_l_dmi_from_being_supported():
     broken = [outcome(r, None) for r in RUNS if r.loss.name == "DMI"]
-    for table in (
-        dmi_tables.grid_table(RUNS, broken),
-        dmi_tables.grid_table(RUNS, broken, balanced=True),
-    ):
+    for balanced in (False, True):
+        table = tables.grid_table(RUNS, broken, balanced=balanced)
         assert (table["DMI"] == f"{MISSING} (3 diverged)").all()
         assert (table.drop(columns="DMI") == MISSING).all(axis=None)
-    assert (dmi_tables.stage_table(RUNS, broken, "DMI") == f"{MISSING} (3 diverged)").all(axis=None)
+    assert (tables.stage_table(RUNS, broken, "DMI") == f"{MISSING} (3 diverged)").all(axis=None)
     every = made(lambda n: 2.0)
     last = max(i for i, o in enumerate(every) if o.run.loss.name == "DMI")
     every[last] = outcome(every[last].run, None)
     assert rule.verdict(RUNS, every) == "undecided"
     setting = every[last].run.noise
-    cell = dmi_tables.grid_table(RUNS, every).loc[(setting.pattern, setting.rate), "DMI"]
+    cell = tables.grid_table(RUNS, every).loc[(setting.pattern, setting.rate), "DMI"]
     assert cell.endswith(" (1 diverged)")
 
 
 def test_the_cold_start_stands_beside_the_warm_one_of_its_seed():
     runs = experiments.GRIDS["dmi_cold"]()
     cold = [outcome(r, 12.5) for r in runs]
-    table = dmi_tables.cold_table(cold, made(lambda n: 2.0), runs)
+    table = tables.cold_table(cold, made(lambda n: 2.0), runs)
     assert len(table) == 3
     assert table.loc[("dependent-a", 0.4)].tolist() == ["12.50", "87.50", "82.00"]
-    assert (dmi_tables.cold_table([], [], runs) == MISSING).all(axis=None)
+    assert (tables.cold_table([], [], runs) == MISSING).all(axis=None)
     others = [o for o in made(lambda n: 2.0) if o.run.seed != 0]
-    assert (dmi_tables.cold_table(cold, others, runs)["warm start"] == MISSING).all()
+    assert (tables.cold_table(cold, others, runs)["warm start"] == MISSING).all()
 
 
 def test_data_that_cannot_be_fetched_say_what_to_bring():
-    table = dmi_tables.state_table({"Fashion-MNIST": (RUNS, made(lambda n: 0.0)), "MR": (RUNS, [])})
+    table = tables.state_table({"Fashion-MNIST": (RUNS, made(lambda n: 0.0)), "MR": (RUNS, [])})
     assert table.loc["Fashion-MNIST"].tolist() == [135, 135, "committed"]
     assert table.loc["MR", "state"] == "not yet run"
-    for name in ("Dogs vs. Cats", "Clothing1M"):
-        assert table.loc[name, "state"].startswith("bring the data: photo_sets.")
+    assert table.loc[["Dogs vs. Cats", "Clothing1M"], "state"].str.startswith("bring").all()
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -275,7 +252,7 @@ def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
 
 
 def test_the_order_figure_has_a_dot_a_classifier():
-    found = dmi_tables.orders({"symmetric": noise.symmetric(3, 0.4)})
+    found = tables.orders({"symmetric": noise.symmetric(3, 0.4)})
     costs = found["symmetric"]
     figure = info.order_figure(found)
     drawn = ((costs.dmi, costs.dmi_noisy), (costs.ce, costs.ce_noisy))

@@ -11,7 +11,6 @@ from scipy import stats
 
 from labelnoise import data, noise
 from labelnoise.checks import check_matrix
-from labelnoise.noise.matrices import CIFAR100_SUPERCLASSES
 from labelnoise.seeds import stream
 
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -162,15 +161,6 @@ SUPERCLASSES = """
 """
 
 
-def test_cifar100_superclasses_partition_the_labels():
-    assert sorted(sum(CIFAR100_SUPERCLASSES, ())) == list(range(100))
-    names = data.INFO["cifar100"].class_names
-    ours = {tuple(names[c] for c in group) for group in CIFAR100_SUPERCLASSES}
-    assert ours == {
-        tuple(group.split()) for row in SUPERCLASSES.strip().split("\n") for group in row.split("|")
-    }
-
-
 def test_cifar100_flips_to_the_next_class_of_the_superclass():
     flips = {}
     for row in SUPERCLASSES.strip().split("\n"):
@@ -226,26 +216,6 @@ def test_labels_are_drawn_by_the_inverse_cdf(K, rate, seed, keep_true):
 
 
 @quick
-@given(K=CLASSES, seed=SEEDS, exact=st.booleans())
-def test_the_true_label_is_never_drawn_unless_asked(K, seed, exact):
-    labels = np.arange(3000) % K
-    noisy, flipped = noise.corrupt(labels, noise.symmetric(K, 1.0), seed, exact=exact)
-    assert flipped.all()
-    assert (noisy != labels).all()
-    asked = noise.symmetric(K, 1.0, keep_true=True)
-    assert not noise.corrupt(labels, asked, seed, exact=exact)[1].all()
-
-
-@quick
-@given(K=CLASSES, seed=SEEDS, exact=st.booleans())
-def test_rate_zero_changes_nothing(K, seed, exact):
-    labels = np.arange(500) % K
-    noisy, flipped = noise.corrupt(labels, noise.symmetric(K, 0.0), seed, exact=exact)
-    assert not flipped.any()
-    assert (noisy == labels).all()
-
-
-@quick
 @given(K=st.integers(2, 12), seed=SEEDS, data_=st.data())
 def test_nothing_of_probability_zero_ever_happens(K, seed, data_):
     weights = data_.draw(
@@ -283,26 +253,15 @@ def test_the_largest_draw_stays_among_the_possible_labels(monkeypatch):
 
 
 @quick
-@given(K=st.integers(2, 12), rate=RATES, seed=SEEDS)
-def test_exact_gives_exact_counts(K, rate, seed):
+@given(K=st.integers(2, 12), rate=RATES, seed=SEEDS, to_next=st.booleans())
+def test_exact_gives_exact_counts(K, rate, seed, to_next):
     labels = np.repeat(np.arange(K), np.arange(20, 20 + K))
-    T = noise.symmetric(K, rate)
+    T = noise.pairflip(K, rate) if to_next else noise.symmetric(K, rate)
     noisy, _ = noise.corrupt(labels, T, seed, exact=True)
     for i in range(K):
         counts = np.bincount(noisy[labels == i], minlength=K)
         assert counts.sum() == 20 + i
         assert (np.abs(counts - T[i] * (20 + i)) < 1).all()
-
-
-def test_exact_gives_exactly_the_published_cifar_counts():
-    labels = np.repeat(np.arange(10), 5000)
-    noisy, flipped = noise.corrupt(labels, noise.asymmetric("cifar10", 0.4), 1, exact=True)
-    pairs = {(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)}
-    changes, counts = np.unique(
-        np.stack([labels[flipped], noisy[flipped]]), axis=1, return_counts=True
-    )
-    assert {tuple(pair) for pair in changes.T.tolist()} == pairs
-    assert counts.tolist() == [2000] * 5
 
 
 def test_exact_flips_different_positions_for_different_seeds():
@@ -329,14 +288,6 @@ def test_flips_are_the_same_on_every_platform_and_numpy():
     assert sha256(exact) == "af45738eda432539efadc556e1833fcac1f26bd5bc88a176fa0751ba7ceeec60"
 
 
-def test_flips_do_not_depend_on_what_was_drawn_before():
-    labels, T = np.arange(1000) % 10, noise.symmetric(10, 0.6)
-    first = noise.corrupt(labels, T, 5)[0]
-    np.random.seed(1)  # noqa: NPY002 (the global generator is the point)
-    noise.corrupt(labels, T, 6)
-    assert np.array_equal(noise.corrupt(labels, T, 5)[0], first)
-
-
 def test_labels_are_not_changed_in_place():
     labels = np.arange(100) % 10
     noise.corrupt(labels, noise.symmetric(10, 1.0), 0)
@@ -360,55 +311,19 @@ def test_realised_noise_per_class_on_mnist_is_the_matrix(mnist_labels, kind):
     assert follows(mnist_labels, T, T)
 
 
-@pytest.mark.parametrize("kind", ["symmetric", "mnist"])
-def test_realised_noise_over_the_headline_seeds_is_the_matrix(mnist_labels, kind):
-    """The five seeds of the headline together: 50 rows pooled into 10."""
-    T = matrices(10, 0.6)[kind]
-    noisy = np.concatenate([noise.corrupt(mnist_labels, T, seed)[0] for seed in range(5)])
-    assert row_p_values(np.tile(mnist_labels, 5), noisy, T).min() * len(T) > 0.01
-
-
 @pytest.mark.parametrize(
-    "wrong",
+    ("T", "wrong"),
     [
-        noise.symmetric(10, 0.6, keep_true=True),  # the other convention
-        noise.symmetric(10, 0.59),
-        0.99 * noise.symmetric(10, 0.6) + 0.01 * np.eye(10)[[0] * 10],  # some draws end at class 0
-        noise.asymmetric("mnist", 0.6),
-        noise.pairflip(10, 0.6),
+        (noise.symmetric(10, 0.6), noise.symmetric(10, 0.6, keep_true=True)),
+        (noise.symmetric(10, 0.6), noise.symmetric(10, 0.59)),
+        (noise.symmetric(10, 0.6),  # some draws end at class 0
+         0.99 * noise.symmetric(10, 0.6) + 0.01 * np.eye(10)[[0] * 10]),
+        (noise.pairflip(10, 0.4), noise.pairflip(10, 0.4).T),
     ],
-    ids=["keep_true", "rate", "biased", "asymmetric", "pairflip"],
-)
-def test_a_wrong_matrix_fails_the_same_check(mnist_labels, wrong):
-    assert not follows(mnist_labels, noise.symmetric(10, 0.6), wrong)
-
-
-def test_the_previous_class_is_not_the_next(mnist_labels):
-    """A transposed matrix that is row-stochastic too: only the realised noise can tell."""
-    assert not follows(mnist_labels, noise.pairflip(10, 0.4), noise.pairflip(10, 0.4).T)
-
-
-def test_a_wrong_spread_fails_the_same_check(mnist_labels, monkeypatch):
-    """Exact counts have the right mean and no spread at all: they are no independent draws."""
-    T, corrupt = noise.symmetric(10, 0.6), noise.corrupt
-    monkeypatch.setattr(noise, "corrupt", lambda y, T, seed: corrupt(y, T, seed, exact=True))
-    assert not follows(mnist_labels, T, T)
-
-
-def test_one_class_flipped_too_rarely_is_found(mnist_labels):
-    T = noise.symmetric(10, 0.6)
-    noisy, flipped = noise.corrupt(mnist_labels, T, 0)
-    assert row_p_values(mnist_labels, noisy, T)[3] > 0.01
-    noisy[np.flatnonzero(flipped & (mnist_labels == 3))[:250]] = 3
-    assert row_p_values(mnist_labels, noisy, T)[3] < 1e-6
-
-
-@pytest.mark.parametrize(("keep_true", "rate"), [(False, 0.6), (True, 0.54)])
-def test_the_two_conventions_differ_in_their_realised_rate(mnist_labels, keep_true, rate):
-    T = noise.symmetric(10, 0.6, keep_true=keep_true)
-    flips = sum(int(noise.corrupt(mnist_labels, T, seed)[1].sum()) for seed in range(5))
-    low, high = stats.binom.interval(0.999, 5 * len(mnist_labels), rate)
-    assert low <= flips <= high
+    ids=["the other convention", "another rate", "biased", "the class before"],
+)  # fmt: skip
+def test_realised_noise_tells_the_matrix_from_its_neighbours(mnist_labels, T, wrong):
+    assert not follows(mnist_labels, T, wrong)
 
 
 def test_realised_counts_what_happened():
@@ -421,13 +336,8 @@ def test_realised_counts_what_happened():
 # ---------------------------------------------------------------------- instance-dependent noise
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits", "train")
-
-
 def test_instance_rows_are_probabilities_with_the_true_class_at_one_minus_q(digits):
-    images, labels = digits
+    images, labels, _ = digits
     rows = noise.instance_rows(images, labels, 10, 0.4, 0)
     assert rows.min() >= 0
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-12)
@@ -442,21 +352,9 @@ def test_instance_rows_are_probabilities_with_the_true_class_at_one_minus_q(digi
     np.testing.assert_allclose(q, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("rate", [0.2, 0.4, 0.6])
-def test_instance_noise_has_the_nominal_rate_on_average(digits, rate):
-    images, labels = digits
-    rows = noise.instance_rows(images, labels, 10, rate, 1)
-    q = 1 - rows[np.arange(len(labels)), labels]
-    assert q.mean() == pytest.approx(rate, abs=4 * 0.1 / math.sqrt(len(q)) + 0.006)  # truncation
-    assert q.std() == pytest.approx(0.1, rel=0.1)
-    _, flipped = noise.corrupt_rows(labels, rows, 1)
-    low, high = stats.binom.interval(0.999, len(labels), q.mean())
-    assert low <= flipped.sum() <= high
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.02, 0.98, 1.0])
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.4, 0.98, 1.0])
 def test_instance_rates_are_truncated_by_redrawing(digits, rate):
-    images, labels = digits
+    images, labels, _ = digits
     rows = noise.instance_rows(images, labels, 10, rate, 0)
     q = 1 - rows[np.arange(len(labels)), labels]
     assert q.min() >= 0
@@ -465,25 +363,18 @@ def test_instance_rates_are_truncated_by_redrawing(digits, rate):
     assert stats.kstest(q, truncated.cdf).pvalue > 0.001
 
 
-def test_instance_noise_depends_on_the_image_and_on_nothing_but_it_and_its_class(digits):
-    images, labels = digits
-    images, labels = images.copy(), labels.copy()
+def test_instance_noise_depends_on_the_image_its_class_and_the_seed_alone(digits):
+    images, labels = digits[0].copy(), digits[1]
     same = np.flatnonzero(labels == 3)[:3]
     images[same[1]] = images[same[0]]
-    rows = noise.instance_rows(images, labels, 10, 0.4, 0)
     directions = []
-    for n in same:
-        wrong = np.delete(rows[n], 3)
-        directions.append(wrong / wrong.sum())
-    np.testing.assert_allclose(directions[0], directions[1], rtol=1e-9)
-    assert np.abs(directions[0] - directions[2]).max() > 0.01
-
-
-def test_instance_noise_repeats_for_a_seed_and_changes_with_it(digits):
-    images, labels = digits
-    rows = [noise.instance_rows(images, labels, 10, 0.4, seed) for seed in (0, 0, 1)]
-    assert np.array_equal(rows[0], rows[1])
-    assert not np.array_equal(rows[0], rows[2])
+    for seed in (0, 1):
+        wrong = np.delete(noise.instance_rows(images, labels, 10, 0.4, seed)[same], 3, axis=1)
+        directions.append(wrong / wrong.sum(axis=1, keepdims=True))
+    first, second = directions
+    np.testing.assert_allclose(first[0], first[1], rtol=1e-9)
+    assert np.abs(first[0] - first[2]).max() > 0.01, "another image"
+    assert np.abs(first[0] - second[0]).max() > 0.01, "another seed"
 
 
 # ------------------------------------------------------------------------------------ bad input
@@ -494,78 +385,50 @@ LEAKY[4, 4] -= 0.01
 SIGNED = T10.copy()
 SIGNED[2, :2] = -0.1, SIGNED[2, :2].sum() + 0.1
 
-REFUSED = {
-    "rate above 1": (lambda: noise.symmetric(10, 1.5), r"rate=1\.5 must be .* \[0, 1\]"),
-    "rate in percent": (lambda: noise.asymmetric("mnist", 60), r"rate=60 must .* 0\.6 for 60 %"),
-    "rate below 0": (lambda: noise.pairflip(10, -0.1), r"rate=-0\.1 must be"),
-    "rate nan": (lambda: noise.dmi("independent", math.nan), r"rate=nan must be"),
-    "rate text": (lambda: noise.symmetric(10, "0.6"), r"rate='0\.6' must be a number"),
-    "rate none": (lambda: noise.symmetric(10, None), r"rate=None must be a number"),
-    "instance rate": (
-        lambda: noise.instance_rows(np.zeros((100, 4)), Y, 10, 2.0, 0),
-        r"rate=2\.0 must be",
-    ),
-    "one class": (lambda: noise.symmetric(1, 0.5), r"num_classes=1 must be .* at least 2"),
-    "K a float": (lambda: noise.pairflip(10.0, 0.5), r"num_classes=10\.0 must be an integer"),
-    "unknown data set": (
-        lambda: noise.asymmetric("svhn", 0.4),
-        r"dataset='svhn' .* known: mnist, fashion_mnist, cifar10, cifar100, cifar100-consecutive",
-    ),
-    "unknown pattern": (
-        lambda: noise.dmi("both", 0.4),
-        r"pattern='both' is unknown; known: independent, dependent-a, dependent-b, cifar10",
-    ),
-    "row sum": (
-        lambda: noise.corrupt(Y, LEAKY, 0),
-        r"T must be row-stochastic.*row 4 sums to 0\.9",
-    ),
-    "negative": (lambda: noise.corrupt(Y, SIGNED, 0), r"T must hold probabilities .* from -0\.1"),
-    "nan in T": (lambda: noise.corrupt(Y, T10 * math.nan, 0), r"T must hold probabilities"),
-    "T not square": (lambda: noise.corrupt(Y, T10[:4], 0), r"T must be square .* \(4, 10\)"),
-    "T one-dimensional": (lambda: noise.corrupt(Y, T10[0], 0), r"T must have two .* \(10,\)"),
-    "T 1 x 1": (lambda: noise.corrupt(Y * 0, np.ones((1, 1)), 0), r"T must be square .* \(1, 1\)"),
-    "label K": (lambda: noise.corrupt(Y + 1, T10, 0), r"labels must lie in 0\.\.9, got 1\.\.10"),
-    "label -1": (lambda: noise.corrupt(Y - 1, T10, 0), r"labels must lie in 0\.\.9, got -1\.\.8"),
-    "labels floats": (lambda: noise.corrupt(Y * 1.0, T10, 0), r"labels must be .* dtype float64"),
-    "labels booleans": (lambda: noise.corrupt(Y > 3, T10, 0), r"labels must be .* dtype bool"),
-    "labels one-hot": (
-        lambda: noise.corrupt(np.eye(10, dtype=int), T10, 0),
-        r"labels must be a one-dimensional integer array, got shape \(10, 10\)",
-    ),
-    "exact, bad label": (
-        lambda: noise.corrupt(Y + 1, T10, 0, exact=True),
-        r"labels must lie in 0\.\.9",
-    ),
-    "rows and labels": (
-        lambda: noise.corrupt_rows(Y, T10, 0),
-        r"rows has 10 rows but labels has 100",
-    ),
-    "rows sum": (lambda: noise.corrupt_rows(Y, T10[Y] * 0.9, 0), r"rows must be row-stochastic"),
-    "images and labels": (
-        lambda: noise.instance_rows(np.zeros((99, 4)), Y, 10, 0.4, 0),
-        r"images has 99 samples but labels has 100",
-    ),
-    "realised": (lambda: noise.realised(Y, Y, 9), r"labels must lie in 0\.\.8, got 0\.\.9"),
-}
+REFUSED = [
+    (lambda: noise.symmetric(10, 1.5), r"rate=1\.5"),
+    (lambda: noise.asymmetric("mnist", 60), r"rate=60 .* 0\.6 for 60 %"),
+    (lambda: noise.pairflip(10, -0.1), r"rate=-0\.1"),
+    (lambda: noise.dmi("independent", math.nan), "rate=nan"),
+    (lambda: noise.symmetric(10, "0.6"), r"rate='0\.6'"),
+    (lambda: noise.symmetric(10, True), "rate=True"),
+    (lambda: noise.instance_rows(np.zeros((100, 4)), Y, 10, 2.0, 0), r"rate=2\.0"),
+    (lambda: noise.symmetric(1, 0.5), "num_classes=1 .* 2"),
+    (lambda: noise.pairflip(10.0, 0.5), r"num_classes=10\.0"),
+    (lambda: noise.asymmetric("svhn", 0.4), "dataset='svhn' .*cifar100-consecutive"),
+    (lambda: noise.dmi("both", 0.4), "pattern='both' .*dependent-a"),
+    (lambda: noise.corrupt(Y, LEAKY, 0), r"T .* row 4 sums to 0\.9"),
+    (lambda: noise.corrupt(Y, SIGNED, 0), r"T .* from -0\.1"),
+    (lambda: noise.corrupt(Y, T10 * math.nan, 0), "T .* probabilities"),
+    (lambda: noise.corrupt(Y, T10[:4], 0), r"T .* square .* \(4, 10\)"),
+    (lambda: noise.corrupt(Y, T10[0], 0), r"T .* two dimensions.* \(10,\)"),
+    (lambda: noise.corrupt(Y * 0, np.ones((1, 1)), 0), r"T .* \(1, 1\)"),
+    (lambda: noise.corrupt(Y + 1, T10, 0), r"labels .* 0\.\.9, got 1\.\.10"),
+    (lambda: noise.corrupt(Y + 1, T10, 0, exact=True), r"labels .* got 1\.\.10"),
+    (lambda: noise.corrupt(Y - 1, T10, 0), r"labels .* got -1\.\.8"),
+    (lambda: noise.corrupt(Y * 1.0, T10, 0), "labels .* float64"),
+    (lambda: noise.corrupt(Y > 3, T10, 0), "labels .* bool"),
+    (lambda: noise.corrupt(np.eye(10, dtype=int), T10, 0), r"labels .* \(10, 10\)"),
+    (lambda: noise.corrupt_rows(Y, T10, 0), "rows has 10 .* labels has 100"),
+    (lambda: noise.corrupt_rows(Y, T10[Y] * 0.9, 0), "rows must be row-stochastic"),
+    (lambda: noise.instance_rows(np.zeros((99, 4)), Y, 10, 0.4, 0), "images has 99"),
+    (lambda: noise.realised(Y, Y, 9), r"labels .* 0\.\.8, got 0\.\.9"),
+    (lambda: noise.realised(Y, Y[:1], 10), "labels has 100 .* noisy has 1"),
+    (lambda: check_matrix([[0.7, 0.3], [0.3, 0.6]]), r"row 1 sums to 0\.9; divide"),
+]
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_bad_input_is_refused_by_name_and_value(case):
-    call, message = REFUSED[case]
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(("call", "named"), REFUSED)
+def test_bad_input_is_refused_by_name_and_value(call, named):
+    with pytest.raises(ValueError, match=named):
         call()
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "cifar10"])
 def test_a_matrix_in_cleanlabs_convention_is_refused_with_the_remedy(dataset):
     transposed = noise.asymmetric(dataset, 0.4).T
-    with pytest.raises(ValueError, match=r"cleanlab's convention\): transpose it"):
+    with pytest.raises(ValueError, match=r"cleanlab.*: transpose it"):
         noise.corrupt(Y, transposed, 0)
-
-
-def test_rows_that_do_not_sum_to_one_are_not_taken_for_a_transpose():
-    with pytest.raises(ValueError, match=r"row 1 sums to 0\.9; divide each row by its sum"):
-        check_matrix([[0.7, 0.3], [0.3, 0.6]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -575,13 +438,3 @@ def test_a_matrix_of_float32_is_taken_and_one_of_float64_left_as_it_is(dtype):
     np.testing.assert_allclose(taken, T, rtol=1e-6)
     np.testing.assert_allclose(taken.sum(axis=1), 1, rtol=1e-12)
     assert dtype is np.float32 or np.array_equal(taken, T)
-
-
-def test_realised_refuses_labels_of_unlike_length():
-    with pytest.raises(ValueError, match="labels"):
-        noise.realised(np.array([0, 1, 2]), np.array([1]), 3)
-
-
-def test_a_rate_is_no_truth_value():
-    with pytest.raises(ValueError, match="rate=True"):
-        noise.symmetric(10, True)

@@ -7,11 +7,9 @@ import subprocess
 import sys
 
 import nbformat
-import numpy as np
 import pytest
 
-from labelnoise import data, experiments
-from labelnoise.analysis.tables.confident_learning import evidence
+from labelnoise import experiments
 from labelnoise.config import Run
 from labelnoise.experiments import profile_runs
 from labelnoise.files import ROOT
@@ -79,19 +77,6 @@ def test_readme_shows_the_headline_table_of_the_records():
     assert report.headline_markdown(committed) in (ROOT / "README.md").read_text()
 
 
-def test_readme_states_scaled_cross_entropy_as_recorded():
-    scaled = sweep(experiments.size_or_shape()[:1], "replay")[0]
-    assert f"ends at {scaled.last:.1f} %" in (ROOT / "README.md").read_text()
-
-
-def test_readme_states_what_float16_would_lose_of_the_probabilities():
-    committed = sweep(experiments.detectors(seeds=[0]), "replay")
-    says = evidence(committed, *data.load("mnist"))["NCE+RCE"]
-    p_y = says.p[np.arange(len(says.p)), says.given]
-    lost = 100 * (p_y.astype(np.float16) == 0).mean()
-    assert f"{lost:.0f} % of all p_y would be 0 in float16" in (ROOT / "README.md").read_text()
-
-
 def nbval(path, out) -> subprocess.CompletedProcess:
     options = ["--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", path.parent, path]
@@ -117,11 +102,3 @@ def test_nbval_catches_one_altered_number(tmp_path):
     caught = nbval(altered, tmp_path / "b")
     assert caught.returncode == 1
     assert "96.82" in caught.stdout
-
-
-def test_readme_and_first_notebook_give_the_same_advice():
-    start = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
-    cell = next(c.source for c in start.cells if c.source.startswith("## Which should I use?"))
-    table = [line for line in cell.splitlines() if line.startswith("|")]
-    assert len(table) > 4
-    assert "\n".join(table).replace("](", "](notebooks/") in (ROOT / "README.md").read_text()

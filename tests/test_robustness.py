@@ -105,65 +105,42 @@ def test_the_largest_tolerable_noise_is_the_published_one(loss, ratio):
 
 
 @few
-@given(st.floats(0.05, 50), st.floats(0.05, 4))
-def test_the_ratio_of_agce_is_its_closed_condition(a, q):
-    expected = 1 if q >= 1 else (a / (a + 1)) ** (1 - q)
-    assert asymmetry_ratio(AGCE(a, q)) == pytest.approx(expected, rel=1e-6)
+@given(st.floats(0.02, 50), st.floats(0.05, 4), st.floats(0, 0.95))
+def test_the_ratios_of_alfs_are_their_closed_conditions(x, q, margin):
+    """Of AGCE and AUL in their a and q; of AEL at every margin."""
+    agce, aul = AGCE(0.05 + x, q), AUL(1.02 + x, q)
+    below_one = 1 if q >= 1 else (agce.a / (agce.a + 1)) ** (1 - q)
+    assert asymmetry_ratio(agce) == pytest.approx(below_one, rel=1e-6)
+    above_one = 1 if q <= 1 else ((aul.a - 1) / aul.a) ** (q - 1)
+    assert asymmetry_ratio(aul) == pytest.approx(above_one, rel=1e-6)
+    assert asymmetry_ratio(AEL(x), margin) == pytest.approx(math.exp((margin - 1) / x), rel=1e-6)
 
 
-@few
-@given(st.floats(1.02, 50), st.floats(0.05, 4))
-def test_the_ratio_of_aul_is_its_closed_condition(a, q):
-    expected = 1 if q <= 1 else ((a - 1) / a) ** (q - 1)
-    assert asymmetry_ratio(AUL(a, q)) == pytest.approx(expected, rel=1e-6)
+LINEAR = [MAE(), RCE(), RCE(-4.0), SCE(0.0, 2.0), GCE(1.0)]
+ANY_SIGMA = (1e-6, 1e-3, 0.01, 0.02, 0.03, *SIGMAS, 10.0, 1e3, 1e6)
+NOTHING = [  # an infinite slope at p_y = 0, or one that fades as p_y -> 1
+    CE(), FL(0.5), FL(2.0), FL(0.5, detach=True), GCE(0.7), GCE(0.05), SCE(), SCE(0.01, 1.0),
+    GJS(0.5), GJS(0.01), GJS(0.99), MIXTURE, TWO_PEAKS, Sum(CE(), MAE(), 0.1, 5.0),
+    *(CLL(sigma) for sigma in ANY_SIGMA), *(CLL(sigma, normalise=True) for sigma in ANY_SIGMA),
+    *(MixtureCLL([sigma, 0.5], [0.5, 0.5]) for sigma in ANY_SIGMA),
+    *(GeneralisedCLL(alpha, beta) for beta in (0.01, 1.0, 10.0) for alpha in (1.01, 2.0, 10.0)),
+]  # fmt: skip
 
 
-@few
-@given(st.floats(0.02, 50), st.floats(0, 0.95))
-def test_the_ratio_of_ael_is_its_closed_condition_at_every_margin(a, margin):
-    assert asymmetry_ratio(AEL(a)) == pytest.approx(math.exp(-1 / a), rel=1e-6)
-    expected = math.exp(-(1 - margin) / a)
-    assert asymmetry_ratio(AEL(a), margin) == pytest.approx(expected, rel=1e-6)
+def test_a_linear_loss_tolerates_every_dominated_noise_and_many_tolerate_nothing():
+    """Also where the slope of CLL at p_y = 0, exp(-1 / 2 sigma^2), rounds to 0."""
+    assert {asymmetry_ratio(loss, margin) for loss in LINEAR for margin in (0.0, 0.1, 0.9)} == {1}
+    assert [loss for loss in NOTHING if asymmetry_ratio(loss) != 0] == []
 
 
-@pytest.mark.parametrize("loss", **ids([MAE(), RCE(), RCE(-4.0), SCE(0.0, 2.0), GCE(1.0)]))
-@pytest.mark.parametrize("margin", [0.0, 0.1, 0.9])
-def test_a_linear_loss_tolerates_every_dominated_noise(loss, margin):
-    assert asymmetry_ratio(loss, margin) == 1
-
-
-@pytest.mark.parametrize(
-    "loss",
-    **ids([CE(), FL(0.5), FL(2.0), FL(0.5, detach=True), GCE(0.7), GCE(0.05), SCE(), SCE(0.01, 1.0),
-           GJS(0.5), GJS(0.01), GJS(0.99), MIXTURE, TWO_PEAKS, Sum(CE(), MAE(), 0.1, 5.0)]),
-)  # fmt: skip
-def test_an_infinite_or_a_fading_slope_tolerates_nothing(loss):
-    assert asymmetry_ratio(loss) == 0
-
-
-@pytest.mark.parametrize("sigma", [1e-6, 1e-3, 0.01, 0.02, 0.03, *SIGMAS, 10.0, 1e3, 1e6])
-def test_cll_target_has_the_ratio_zero_at_every_bandwidth(sigma):
-    """Also where exp(-1 / 2 sigma^2), its slope at p_y = 0, rounds to 0."""
-    assert asymmetry_ratio(CLL(sigma)) == 0
-    assert asymmetry_ratio(CLL(sigma, normalise=True)) == 0
-    assert asymmetry_ratio(MixtureCLL([sigma, 0.5], [0.5, 0.5])) == 0
-
-
-def test_phuber_taylor_and_generalised_cll_have_the_ratio_of_their_end_slopes():
+def test_a_convex_loss_has_the_ratio_of_its_end_slopes():
     for tau in (1.5, 2.0, 10.0, 1e3):
         assert asymmetry_ratio(PHuberCE(tau)) == pytest.approx(1 / tau)
     for order in (1, 2, 6, 50):
         assert asymmetry_ratio(TaylorCE(order)) == pytest.approx(1 / order)
-    for beta in (0.01, 0.3, 1.0, 10.0):
-        for alpha in (0.2, 0.9, 1.0):
-            assert asymmetry_ratio(GeneralisedCLL(alpha, beta)) == 1
-        for alpha in (1.01, 2.0, 10.0):
-            assert asymmetry_ratio(GeneralisedCLL(alpha, beta)) == 0
-
-
-def test_a_weighted_sum_has_the_ratio_of_its_weighted_slopes():
-    """s = 0.5 exp(-p/2)/2 + 3 (1 at all p), and s(1)/s(0) is its ratio, as it is convex."""
-    s0, s1 = (0.5 * math.exp(-p / 2) / 2 + 3 * 2 for p in (0, 1))
+    for alpha in (0.2, 0.9, 1.0):
+        assert {asymmetry_ratio(GeneralisedCLL(alpha, beta)) for beta in (0.01, 0.3, 10.0)} == {1}
+    s0, s1 = (0.5 * math.exp(-p / 2) / 2 + 3 * 2 for p in (0, 1))  # of a weighted sum
     assert asymmetry_ratio(Sum(AEL(2.0), MAE(), 0.5, 3.0)) == pytest.approx(s1 / s0)
     assert asymmetry_ratio(Sum(NCE(), AEL(2.0), 0.0, 3.0)) == asymmetry_ratio(AEL(2.0))
 
@@ -214,45 +191,10 @@ def test_a_flank_that_floats_cannot_see_is_no_ratio_of_zero():
             assert asymmetry_ratio(CLL(sigma), margin) == 1
 
 
-@pytest.mark.parametrize("loss", **ids([GCE(0.7), GCE(0.1), CE(), GJS(0.5)]))
-def test_no_margin_saves_a_loss_with_an_infinite_slope(loss):
-    for margin in (0.01, 0.5, 0.99):
-        assert asymmetry_ratio(loss, margin) == 0
-        assert grid_ratio(loss, 200, margin) >= 0
-
-
-def test_a_larger_margin_never_lowers_the_ratio():
-    for loss in OF_P_Y:
-        ratios = [asymmetry_ratio(loss, margin) for margin in np.linspace(0, 0.95, 20)]
-        assert (np.diff(ratios) > -1e-7).all(), loss
-
-
-def test_a_coarse_grid_hides_the_zero_of_cll():
-    assert asymmetry_ratio(CLL(0.3)) == 0
-    assert grid_ratio(CLL(0.3), 20) == 1, "it even looks perfectly tolerant"
-    assert grid_ratio(CLL(0.3), 100) == 1
-    assert grid_ratio(CLL(0.5), 20) > 0.09
-    assert grid_ratio(CLL(0.5), 1000) > 1e-3
-    assert grid_ratio(CLL(1.0), 100) > 5e-3
-    assert grid_ratio(CLL(0.3), 10000 // 5) < 0.1, "and only a fine one begins to see it"
-
-
-@pytest.mark.parametrize("loss", **ids(OF_P_Y))
-def test_the_slope_has_one_peak_as_the_derivations_assume(loss):
-    """l' rises and falls once at most: second differences of l change sign once, + after -."""
-    slopes = -np.diff(cost(loss, np.linspace(1e-3, 1, 2001)))
-    turns = np.diff(slopes)
-    turns = np.sign(turns[np.abs(turns) > 1e-9 * np.abs(slopes).max()])
-    assert (np.diff(turns) <= 0).all(), "rises first, falls after"
-
-
 def test_a_slope_of_two_peaks_is_refused_where_it_matters():
     for call in (lambda: asymmetry_ratio(TWO_PEAKS, 0.05), lambda: class_sum_range(TWO_PEAKS, 3)):
         with pytest.raises(ValueError, match=r"MixtureCLL\(.*0\.1, 1\.0.* more than one peak"):
             call()
-    slopes = -np.diff(cost(TWO_PEAKS, np.linspace(0, 1, 2001)))
-    turns = np.sign(np.diff(slopes))
-    assert (np.diff(turns) > 0).any()
 
 
 # -------------------------------------------------------------------------- the tolerance theorem
@@ -303,34 +245,6 @@ def test_above_the_ratio_some_answer_loses_by_moving_to_the_true_class(loss):
     assert (lost > gained).any()
 
 
-def test_a_cll_too_narrow_for_floats_loses_too():
-    """sigma = 0.02: l'(0) is about e^-1250, so d has to be as small."""
-    mp = pytest.importorskip("mpmath")
-    with mp.workdps(2000):
-        sigma, q, d = mp.mpf("0.02"), mp.mpf("0.1"), mp.exp(-1260)
-
-        def cll(p):
-            return 1 - mp.exp(-((1 - p) ** 2) / (2 * sigma**2))
-
-        assert q * (cll(0) - cll(d)) > cll(1 - d) - cll(1)
-
-
-def test_moving_a_part_is_safe_for_a_convex_loss_only():
-    def change(loss, q, p_y, p_k, part):
-        d = part * p_k
-        after = cost(loss, p_y + d) + q * cost(loss, p_k - d)
-        return float(after - cost(loss, p_y) - q * cost(loss, p_k))
-
-    draw = np.random.default_rng(0)
-    for loss in (AGCE(0.6, 0.6), AUL(5.5, 3.0), AEL(0.7), TaylorCE(3), PHuberCE(2.0), MAE()):
-        for p_y, p_k, _ in draw.dirichlet(np.ones(3), 200):
-            assert change(loss, asymmetry_ratio(loss), p_y, p_k, draw.random()) <= 1e-12
-    concave = AGCE(6.0, 1.5)
-    assert asymmetry_ratio(concave) == 1
-    assert change(concave, 0.99, 0.0, 1.0, 0.1) > 1e-3
-    assert change(concave, 0.99, 0.0, 1.0, 1.0) < 0
-
-
 @few
 @given(
     st.sampled_from([CLL(0.3), CLL(0.5), CLL(1.0), CLL(2.0), AEL(0.7), MIXTURE, TaylorCE(6)]),
@@ -363,26 +277,6 @@ def random_p(K: int) -> np.ndarray:
     return np.concatenate([*spread, np.eye(K), edge, faces])
 
 
-def climbed(loss: Loss, K: int, sign: int) -> float:
-    """The best class sum that random moves of probability between two classes reach."""
-    draw = np.random.default_rng(0)
-    p = random_p(K)[:: len(random_p(K)) // 150].copy()
-    rows = np.arange(len(p))
-    for step in range(900):
-        i = draw.integers(K, size=len(p))
-        j = (i + draw.integers(1, K, size=len(p))) % K
-        a, b = p[rows, i], p[rows, j]
-        share = draw.random(len(p)) if step % 3 else draw.integers(3, size=len(p)) / 2
-        new = a + (share * (a + b) - a) * draw.choice([1, 0.1, 0.01], len(p))
-        new = np.clip(new, 0, a + b)
-        gain = sign * (cost(loss, np.stack([new, a + b - new]))
-                       - cost(loss, np.stack([a, b]))).sum(axis=0)  # fmt: skip
-        keep = gain > 0
-        p[rows[keep], i[keep]], p[rows[keep], j[keep]] = new[keep], (a + b - new)[keep]
-    p = np.clip(p, 0, 1) / p.sum(axis=1, keepdims=True)
-    return sign * float((sign * cost(loss, p).sum(axis=1)).max())
-
-
 @pytest.mark.parametrize("loss", **ids(BOUNDED))
 @pytest.mark.parametrize("K", [2, 3, 10])
 def test_no_class_sum_leaves_its_range(loss, K):
@@ -403,14 +297,6 @@ def test_the_range_of_class_sums_is_that_of_a_fine_lattice(loss, K):
     assert sums.max() >= high - slack
 
 
-@pytest.mark.parametrize("loss", **ids(BOUNDED))
-def test_the_range_of_class_sums_is_that_of_a_random_climb(loss):
-    low, high = class_sum_range(loss, 10)
-    slack = 1e-6 + 1e-2 * (high - low)
-    assert high - slack <= climbed(loss, 10, 1) <= high + 1e-9
-    assert low - 1e-9 <= climbed(loss, 10, -1) <= low + slack
-
-
 @pytest.mark.parametrize("K", [2, 3, 10, 100])
 @pytest.mark.parametrize("sigma", [1.0, 1.2, 3.0, 100.0])
 def test_the_class_sums_of_a_wide_cll_have_a_closed_form(sigma, K):
@@ -420,15 +306,6 @@ def test_the_class_sums_of_a_wide_cll_have_a_closed_form(sigma, K):
     closed = theory.cll_class_sum_range(sigma, K)
     assert closed == pytest.approx((K * c((1 - 1 / K) ** 2), (K - 1) * c(1)), rel=1e-9)
     assert class_sum_range(CLL(sigma), K) == pytest.approx(closed, rel=1e-10)
-
-
-def test_below_one_the_closed_form_of_cll_no_longer_holds():
-    for K in (3, 10):
-        low, high = class_sum_range(CLL(0.4), K)
-        uniform, vertex = (float(class_sum(CLL(0.4), p)) for p in (np.full(K, 1 / K), np.eye(K)[0]))
-        assert low < min(uniform, vertex) + 1e-9
-        assert high > uniform - 1e-9
-        assert (low, high) != pytest.approx((uniform, vertex), rel=1e-3)
 
 
 @few
@@ -532,28 +409,12 @@ def test_the_bound_of_gce_is_that_of_its_paper():
         assert theory.excess_risk_bound(GCE(q), K, rate) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_bound_grows_with_the_noise():
-    for loss in (CLL(0.3), CLL(1.0), GCE(0.7)):
-        bounds = [theory.excess_risk_bound(loss, 10, rate) for rate in np.linspace(0, 0.89, 12)]
-        assert bounds[0] == 0
-        assert (np.diff(bounds) > 0).all()
-
-
 @pytest.mark.parametrize("K", [2, 3, 7, 10, 100])
 def test_noise_that_hides_the_true_class_has_no_bound(K):
     for rate in ((K - 1) / K, min(1.0, (K - 1) / K + 0.01), 1.0):
         for loss in (MAE(), CLL(0.5)):
-            with pytest.raises(ValueError, match=rf"rate={rate!r} must be below \(K-1\)/K = 0\."):
+            with pytest.raises(ValueError, match=f"rate={rate!r} must be below"):
                 theory.excess_risk_bound(loss, K, rate)
-
-
-@few
-@given(st.sampled_from([*BOUNDED, *UNBOUNDED]), st.integers(2, 20), shares)
-def test_the_error_bound_is_a_share(loss, K, share):
-    rate = 0.99 * share * (K - 1) / K
-    bound = theory.error_bound(loss, K, rate)
-    assert 0 <= bound <= 1
-    assert theory.error_bound(loss, K, 0.0) == 0
 
 
 def test_the_error_bound_counts_what_a_wrong_prediction_costs_at_least():
@@ -566,22 +427,6 @@ def test_the_error_bound_counts_what_a_wrong_prediction_costs_at_least():
         assert 0 < expected < 1
         assert theory.error_bound(loss, 10, 0.05) == pytest.approx(expected, rel=1e-9)
     assert theory.error_bound(CE(), 10, 0.05) == 1, "no bound is no more than all"
-
-
-def test_the_error_bound_holds_where_some_answer_has_no_risk():
-    """All clean labels are sure, and inputs of each class: the share of wrong predictions."""
-    for loss in (MAE(), GCE(0.7), CLL(0.5), CLL(2.0), AEL(0.5), AUL(5.5, 3.0), ClippedCE(1.0)):
-        L = theory.of_every_label(loss, LATTICE)
-        least = cost(loss, 1.0)
-        for rate in (0.1, 0.3, 0.5, 0.6):
-            q = np.eye(3)
-            noisy = (q @ noise.symmetric(3, rate)) @ L.T
-            answers = LATTICE[noisy.argmin(axis=1)]
-            wrong = np.mean([a[k] <= 0.5 and a.argmax() != k for k, a in enumerate(answers)])
-            risk = L[noisy.argmin(axis=1), np.arange(3)].mean() - least
-            bound = theory.error_bound(loss, 3, rate)
-            assert wrong <= bound + 1e-9
-            assert risk <= theory.excess_risk_bound(loss, 3, rate) + 1e-7
     assert theory.error_bound(GeneralisedCLL(100.0, 1e6), 3, 0.1) == 1, "no digit of it is left"
 
 
@@ -603,20 +448,6 @@ class Partial(Loss):
 
     def per_sample(self, logits, targets):
         return torch.where(targets == 0, 3.0, 1.0) * CE().per_sample(logits, targets)
-
-
-class Backwards(Loss):
-    def per_sample(self, logits, targets):
-        return -MAE().per_sample(logits, targets)
-
-
-class Hinge(Loss):
-    """Crammer and Singer's: its answer is undecided where no class has more than half."""
-
-    def per_sample(self, logits, targets):
-        own = logits.gather(1, targets[:, None])[:, 0]
-        others = logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
-        return (1 + others - own).clamp(min=0)
 
 
 CLEAN = np.eye(3)
@@ -646,14 +477,6 @@ def test_an_uncalibrated_loss_is_caught():
     right = np.isclose(answers[np.arange(len(q)), bayes], answers.max(axis=1)).mean()
     assert theory.calibration(Partial(), CLEAN).right == pytest.approx(100 * right, abs=3)
     assert 50 < 100 * right < 90
-    assert theory.calibration(Backwards(), CLEAN).right == 0
-    assert theory.calibration(Backwards(), CLEAN).belief < 1e-9
-
-
-def test_an_undecided_answer_counts_as_right_and_shows_in_the_belief():
-    found = theory.calibration(Hinge(), CLEAN)
-    assert found.right == 100
-    assert found.belief < theory.calibration(CE(), CLEAN).belief
 
 
 def test_noise_beyond_dominance_misleads_every_loss():
@@ -670,23 +493,19 @@ def test_noise_beyond_dominance_misleads_every_loss():
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: asymmetry_ratio(CE(), -0.1), r"margin=-0.1 must be a number in \[0, 1\)"),
-        (lambda: asymmetry_ratio(CE(), 1.0), r"margin=1.0 must be a number in \[0, 1\)"),
+        (lambda: asymmetry_ratio(CE(), -0.1), "margin=-0.1"),
+        (lambda: asymmetry_ratio(CE(), 1.0), "margin=1.0"),
         (lambda: asymmetry_ratio(CE(), math.nan), "margin=nan"),
         (lambda: asymmetry_ratio(CE(), "0"), "margin='0'"),
         (lambda: asymmetry_ratio(NCE()), "NCE sees all of p"),
         (lambda: asymmetry_ratio(CLL(1.0, form="vector")), "CLL sees all of p"),
-        (lambda: asymmetry_ratio(Sum(NCE(), MAE())), r"NCE\+MAE sees all of p"),
         (lambda: asymmetry_ratio(LogitClip(CE())), r"CE\+LogitClip sees all of p"),
         (lambda: class_sum_range(MSE(), 3), "MSE sees all of p"),
         (lambda: class_sum_range(MAE(), 1), "num_classes=1"),
-        (lambda: theory.excess_risk_bound(NCE(), 3, 0.1), "NCE sees all of p"),
-        (lambda: theory.excess_risk_bound(MAE(), 0, 0.1), "num_classes=0"),
+        (lambda: theory.excess_risk_bound(Sum(NCE(), MAE()), 3, 0.1), r"NCE\+MAE sees all"),
         (lambda: theory.excess_risk_bound(MAE(), 3, -0.1), "rate=-0.1"),
         (lambda: theory.error_bound(MSE(), 3, 0.1), "MSE sees all of p"),
-        (lambda: theory.cll_class_sum_range(0.99, 3), "sigma=0.99 is below 1"),
-        (lambda: theory.cll_class_sum_range(-1.0, 3), "sigma=-1.0"),
-        (lambda: theory.cll_class_sum_range(1.0, 1), "num_classes=1"),
+        (lambda: theory.cll_class_sum_range(0.99, 3), "sigma=0.99"),
         (lambda: theory.lattice(1, 5), "num_classes=1"),
         (lambda: theory.calibration(CE(), np.ones((3, 3))), "row-stochastic"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 mpl.use("agg")
 
-
+from factory import outcome
 from labelnoise import experiments, figures
 from labelnoise.analysis import tables
 from labelnoise.analysis.tables import mnist_symmetric as mnist_symmetric_tables
@@ -16,14 +16,6 @@ from labelnoise.figures import mnist_symmetric
 from labelnoise.runs.sweep import Outcome
 
 pytestmark = pytest.mark.usefixtures("no_figure_is_left_open")
-
-
-def outcome(run, last: float, *, best: float = 99.0, diverged_at=None, source="committed"):
-    result = {"last": last, "best": best, "diverged_at": diverged_at, "val_chosen": 97.5,
-              "fit_clean": 90.0, "fit_wrong": 5.0, "fit_true": 85.0}  # fmt: skip
-    names = ("test_accuracy", "fit_wrong", "fit_true", "gradient_norm", "val_accuracy")
-    curves = {name: [50.0, 60.0, last or 0.0] for name in names}
-    return Outcome(run, {"result": result, "curves": curves}, source)
 
 
 def test_table_shows_mean_spread_interval_and_source():
@@ -43,22 +35,19 @@ def test_what_is_not_recorded_is_a_row_of_dashes_and_named():
     table = tables.accuracy_table(runs, found)
     assert table.loc[experiments.CLL.label, "last epoch"] == tables.MISSING
     assert table.loc[experiments.CLL.label, "source"] == "not yet run"
-    assert "not yet run: CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
+    assert "CLL(target, sigma 1), cnn4, seed 0" in tables.recorded(runs, found)
 
 
 def test_a_long_list_of_missing_runs_is_cut_short_and_still_counted():
     runs = experiments.thirty_percent(seeds=(0,))
-    text = tables.recorded(runs, [outcome(runs[0], 95.0)], names=2)
-    assert text.startswith("1 of 51 runs are recorded")
-    assert text.endswith(
-        "not yet run: ClippedCE, mlp, seed 0 (3 runs); Mixture(rate 0.3), mlp, seed 0 (3 runs); "
-        "and 44 more"
-    )
+    text = tables.recorded(runs, [outcome(runs[0])], names=2)
+    assert text.startswith("1 of 51 runs")
+    assert text.endswith("Mixture(rate 0.3), mlp, seed 0 (3 runs); and 44 more")
 
 
 def test_a_diverged_run_is_counted_and_not_averaged():
     runs = [r for r in experiments.headline([0, 1]) if r.loss.name == "CE"]
-    found = [outcome(runs[0], 49.0), outcome(runs[1], None, diverged_at=3)]
+    found = [outcome(runs[0], 49.0), outcome(runs[1], None)]
     row = tables.accuracy_table(runs, found).loc["CE"]
     assert row["last epoch"] == "49.00"
     assert row["seeds"] == "2 (1 diverged)"
@@ -69,10 +58,8 @@ def test_two_precisions_are_compared_seed_by_seed():
     shuffled = [runs[i] for i in (2, 0, 1)]
 
     def made(precision: str, lasts: dict) -> list[Outcome]:
-        found = [outcome(r, lasts[r.seed]) for r in (runs if precision == "float32" else shuffled)]
-        for o in found:
-            o.record["provenance"] = {"precision": precision}
-        return found
+        order = runs if precision == "float32" else shuffled
+        return [outcome(r, lasts[r.seed], provenance={"precision": precision}) for r in order]
 
     ours = made("bfloat16", {0: 50.0, 1: 60.0, 2: 70.0})
     again = made("float32", {0: 51.0, 1: 61.0, 2: 71.0})
@@ -101,17 +88,24 @@ def test_protocol_rows_keep_the_rules_apart():
     assert list(rows)[-1] == "CLL, cnn4"
 
 
+def drawn(ax) -> list[list[float]]:
+    return [list(line.get_ydata()) for line in ax.lines]
+
+
 def test_curves_are_drawn_from_the_records():
     runs = [r for r in experiments.headline([0, 1]) if r.loss.name == "CE"]
     found = [outcome(runs[0], 40.0), outcome(runs[1], 60.0)]
     ax = mnist_symmetric.learning_curves(found, {"paper": (96.81, "CLL")}).axes[0]
-    lines = [list(line.get_ydata()) for line in ax.lines]
-    assert [50, 60, 40] in lines
-    assert [50, 60, 60] in lines
-    assert [50, 60, 50] in lines  # the mean
-    assert [96.81, 96.81] in lines
+    each, mean, paper = [[50, 60, 40], [50, 60, 60]], [50, 60, 50], [96.81, 96.81]
+    assert drawn(ax) == [*each, mean, paper]
     assert ax.get_xlabel() == "epoch"
     assert "%" in ax.get_ylabel()
+    memorised, corrected = mnist_symmetric.memorisation(found[:1]).axes
+    assert drawn(memorised) == [[1, 3, 5]]
+    assert drawn(corrected) == [[70, 80, 85]]
+    accuracy, gradient = mnist_symmetric.stalling([outcome(experiments.headline([0])[1])]).axes
+    assert drawn(accuracy) == [[50, 60, 95]]
+    assert drawn(gradient) == [[0.5, 0.25, 0.1]]
 
 
 def test_map_draws_every_point_of_both_networks():

@@ -25,7 +25,6 @@ from labelnoise.losses import (
     NGCE,
     NNCE,
     PUBLISHED,
-    RCE,
     SCE,
     CE_eps,
     ClippedCE,
@@ -86,32 +85,6 @@ def logits(K: int, samples: int = 40, seed: int = 0) -> tuple[torch.Tensor, torc
     return z, torch.randint(K, (samples,), generator=draw)
 
 
-def frozen(loss: Loss, at: np.ndarray):
-    """(p, t) -> L with the focal factor held at the softmax output ``at``."""
-    if isinstance(loss, Sum):
-        terms = ((loss.alpha, loss.first), (loss.beta, loss.second))
-        each = [(w, frozen(part, at)) for w, part in terms]
-        return lambda p, t: sum(w * f(p, t) for w, f in each)
-    if isinstance(loss, RCE):
-        return lambda p, t: -loss.A * (1 - (t * p).sum(-1))
-    factor = (1 - at) ** loss.gamma
-    if isinstance(loss, FL):
-        return lambda p, t: -(t * factor * np.log(p)).sum(-1)
-    assert isinstance(loss, NFL)
-    return lambda p, t: (t * factor * np.log(p)).sum(-1) / (factor * np.log(p)).sum(-1)
-
-
-def free(K: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A p that does not sum to 1, and its label."""
-    return 0.8 * np.random.default_rng(seed).dirichlet(np.full(K, 3.0)), np.eye(K)[0]
-
-
-def differences(f, x: np.ndarray, h: float) -> np.ndarray:
-    """Central differences of ``f`` along the last axis of ``x``."""
-    steps = h * np.eye(x.shape[-1])
-    return np.stack([(f(x + d) - f(x - d)) / (2 * h) for d in steps], axis=-1)
-
-
 # ------------------------------------------------------------------- gradients against oracles
 
 
@@ -134,49 +107,11 @@ def test_closed_forms_equal_autograd(loss, K):
     assert np.allclose(theory.value(loss, p, y.numpy()), expected, rtol=1e-11, atol=1e-12)
 
 
-@every_moving_loss
-@every_k
-def test_closed_forms_equal_finite_differences(loss, K):
-    z, y = logits(K, samples=10, seed=1)
-    closed = theory.dL_dz(loss, torch.softmax(z, 1).numpy(), y.numpy())
-    h = 1e-5
-    for k in range(min(K, 10)):
-        step = torch.zeros(K, dtype=torch.float64)
-        step[k] = h
-        up, down = loss.per_sample(z + step, y), loss.per_sample(z - step, y)
-        assert np.allclose(closed[:, k], (up - down).numpy() / (2 * h), rtol=1e-7, atol=1e-7)
-
-
-@every_held_loss
-@every_k
-def test_a_held_focal_factor_is_left_out_of_the_slope_and_only_that(loss, K):
-    z, y = logits(K, samples=1, seed=1)
-    p, t, z = torch.softmax(z, 1).numpy()[0], np.eye(K)[y[0]], z.numpy()[0]
-    f = frozen(loss, p)
-    assert f(p, t) == pytest.approx(float(theory.value(loss, p, int(y[0]))), rel=1e-12)
-    held = differences(lambda z: f(np.exp(z) / np.exp(z).sum(), t), z, 1e-5)
-    closed = theory.dL_dz(loss, p, int(y[0]))
-    assert np.allclose(closed, held, rtol=1e-7, atol=1e-7)
-    at, label = free(K)
-    held = differences(lambda p: frozen(loss, at)(p, label), at, 1e-7)
-    assert np.allclose(formulas.formula(loss)(at, label)[1], held, rtol=1e-6, atol=1e-6)
-
-
 @every_held_loss
 def test_with_a_held_factor_the_slope_is_not_that_of_the_value(loss):
     found = theory.check(loss, 10, samples=20)
     assert max(found.value, found.autograd) < 1e-11
     assert found.finite > 1e-4
-
-
-@pytest.mark.parametrize("K", [2, 10])
-@every_moving_loss
-def test_the_slope_in_p_takes_every_p_as_free(loss, K):
-    """Against differences of the formula itself, off the simplex, where softmax cannot go."""
-    p, t = free(K)
-    f = formulas.formula(loss)
-    slopes = differences(lambda p: f(p, t)[0], p, 1e-7)
-    assert np.allclose(f(p, t)[1], slopes, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", TARGET_LOSSES, ids=shown)
@@ -238,25 +173,6 @@ def test_sympy_finds_no_difference(name, loss):
     assert set(rest) == {0}
 
 
-def test_sympy_finds_of_a_held_factor_just_its_slope():
-    sympy = pytest.importorskip("sympy")
-    p, gamma = sympy.symbols("p_1:4", positive=True), sympy.Symbol("gamma", positive=True)
-    slopes = [gamma * (1 - v) ** (gamma - 1) * sympy.log(v) for v in p]  # factor' times -log
-    costs = [-((1 - v) ** gamma) * sympy.log(v) for v in p]
-    expected = {
-        FL(0.5, detach=True): [-slopes[0], 0, 0],
-        NFL(0.5, detach=True): [
-            (costs[0] / sum(costs) - int(k == 0)) * slope / sum(costs)
-            for k, slope in enumerate(slopes)
-        ],
-    }
-    for loss, left in expected.items():
-        rest = theory.symbolic_rest(loss, 3)
-        assert set(rest[3:]) == {0}
-        assert [sympy.simplify(a - b) for a, b in zip(rest, left, strict=False)] == [0, 0, 0]
-        assert rest[0] != 0
-
-
 @pytest.mark.parametrize(
     "loss",
     [
@@ -275,14 +191,6 @@ def test_a_sum_is_its_weighted_parts(loss):
     found = theory.check(loss, 5, samples=20)
     assert max(found.value, found.autograd) < 1e-11
     assert set(theory.symbolic_rest(loss)) == {0}
-
-
-def test_a_sum_of_losses_of_p_y_has_the_sum_of_their_weights():
-    p = np.linspace(0.01, 1, 50)
-    both = theory.weight(Sum(CE(), CLL(0.5), 0.2, 3.0), p)
-    assert np.allclose(both, 0.2 + 3 * theory.weight(CLL(0.5), p))
-    assert np.allclose(theory.weight(Sum(NCE(), AEL(2.5), 0.0, 3.0), p),
-                       3 * theory.weight(AEL(2.5), p))  # fmt: skip
 
 
 def test_the_slope_is_finite_at_certainty():
@@ -312,8 +220,10 @@ def test_the_checks_can_fail(monkeypatch):
 
 
 @every_moving_loss
-def test_check_finds_only_rounding(loss):
-    found = theory.check(loss, 10, samples=50)
+@every_k
+def test_check_finds_only_rounding(loss, K):
+    """Also against central differences, which know nothing of autograd."""
+    found = theory.check(loss, K, samples=10)
     size = max(1, loss.settings().get("beta", 1))
     assert max(found.value, found.autograd) < 1e-12 * size
     assert found.finite < 1e-7 * size
@@ -327,27 +237,13 @@ def test_the_pull_peaks_where_it_was_published(sigma, p_y):
     assert round(theory.steepest_in_z(sigma), 2) == p_y
 
 
-def test_two_peaks_are_exact():
-    sympy = pytest.importorskip("sympy")
-    u = sympy.Symbol("u", positive=True)
-    for sigma, root in ((sympy.Rational(1, 2), sympy.Rational(1, 2)), (1, (sympy.sqrt(5) - 1) / 2)):
-        pull = (1 - u) * u**2 / sigma**2 * sympy.exp(-(u**2) / (2 * sigma**2))
-        assert sympy.simplify(sympy.diff(pull, u).subs(u, root)) == 0
-        assert theory.steepest_in_z(float(sigma)) == pytest.approx(float(1 - root), abs=1e-12)
-
-
-@pytest.mark.parametrize("sigma", [0.02, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 30.0])
+@pytest.mark.parametrize("sigma", [1e-3, 0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 30.0, 1e3])
 def test_peaks_are_those_of_the_curves(sigma):
     p_y = np.linspace(0, 1, 200001)
     u = 1 - p_y
     slope = u / sigma**2 * np.exp(-(u**2) / (2 * sigma**2))
     assert theory.steepest_in_p(sigma) == pytest.approx(p_y[slope.argmax()], abs=1e-5)
     assert theory.steepest_in_z(sigma) == pytest.approx(p_y[(slope * p_y * u).argmax()], abs=1e-5)
-
-
-def test_peaks_have_the_limits_of_a_narrow_and_a_wide_kernel():
-    assert 1 - theory.steepest_in_z(1e-3) == pytest.approx(math.sqrt(2) * 1e-3, rel=1e-2)
-    assert theory.steepest_in_z(1e3) == pytest.approx(1 / 3, abs=1e-6)
 
 
 @pytest.mark.parametrize("K", [2, 10, 100])
@@ -394,22 +290,6 @@ def test_a_wide_kernel_gives_the_squared_error():
         assert gaps[0] > 1e-3, "the limit is not reached at once"
         assert gaps[0] / gaps[1] == pytest.approx(4, rel=0.05)
         assert gaps[2] < 1e-9
-
-
-def test_a_narrow_kernel_counts_errors():
-    p = theory.simplex(np.array([0.0, 0.5, 0.99, 1.0]), 4)
-    assert np.allclose(theory.value(CLL(1e-3), p), [1, 1, 1, 0])
-    assert np.allclose(theory.value(CLL(1e-3, form="vector"), p), [1, 1, 1, 0])
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_normalised_a_one_hot_wrong_answer_costs_one(form):
-    wrong = theory.simplex(0.0, 10, "one")
-    for sigma in (0.1, 1.0, 10.0):
-        assert theory.value(CLL(sigma, form=form, normalise=True), wrong) == pytest.approx(1)
-        assert theory.value(CLL(sigma, form=form), wrong) == pytest.approx(
-            float(formulas.one_hot_wrong(form, sigma))
-        )
 
 
 def test_no_bandwidth_gives_mae():
@@ -467,8 +347,6 @@ def test_the_closest_rows_are_those_that_are_hardest_to_tell_apart():
     assert transition.closest_rows(noise.asymmetric("mnist", 0.4)) == (5, 6, pytest.approx(0.2))
     assert transition.closest_rows(noise.asymmetric("mnist", 0.5)) == (5, 6, 0.0)  # singular
     assert transition.closest_rows(noise.symmetric(10, 0.9))[2] == pytest.approx(0, abs=1e-12)
-    with pytest.raises(ValueError, match="sum"):
-        transition.closest_rows(np.ones((3, 3)))
 
 
 def test_confusion_ratios_are_the_published_ones():
@@ -530,12 +408,9 @@ def test_the_p_value_is_scipys():
     assert p == pytest.approx(stats.chi2.sf(statistic, 2))
 
 
-def test_a_forbidden_flip_is_infinitely_unlikely():
+def test_a_forbidden_flip_is_infinitely_unlikely_and_no_freedom_is_no_evidence():
     statistic, _, p = transition.chi_square(np.array([0, 1]), np.array([1, 1]), np.eye(2))
     assert (statistic, p) == (math.inf, 0.0)
-
-
-def test_no_freedom_is_no_evidence():
     assert transition.chi_square(np.array([0, 1]), np.array([0, 1]), np.eye(2)) == (0.0, 0, 1.0)
 
 
@@ -548,38 +423,30 @@ class Unknown(Loss):
 
 
 P = np.full(4, 0.25)
+BAD = [
+    (lambda: theory.value(CE(), [0.5, 0.6]), "sum to 1"),
+    (lambda: theory.value(CE(), [-0.5, 1.5]), r"p must lie in \[0, 1\]"),
+    (lambda: theory.value(CE(), [np.nan, 1.0]), r"p must lie in \[0, 1\]"),
+    (lambda: theory.value(CE(), 0.5), "K >= 2"),
+    (lambda: theory.value(CE(), P, 4), r"y must lie in 0..3"),
+    (lambda: theory.value(CE(), P, 0.0), "y must be an integer"),
+    (lambda: theory.value(CE(), [P, P], [0]), r"shape \(2,\)"),
+    (lambda: theory.dL_dz(Unknown(), P), "Unknown has no closed form .*CE, "),
+    (lambda: theory.dL_dz(Sum(MAE(), CLIPPED), P), r"CE\+LogitClip has no closed form"),
+    (lambda: theory.weight(Sum(NCE(), MAE()), 0.5), r"NCE\+MAE sees all of p"),
+    (lambda: theory.weight(CLL(1.0, form="vector"), 0.5), "CLL sees all of p"),
+    (lambda: theory.weight(CE(), 1.5), r"p_y must lie in \[0, 1\]"),
+    (lambda: theory.simplex(0.5, 1), "num_classes=1"),
+    (lambda: theory.simplex(0.5, 10, "some"), "uniform, one"),
+    (lambda: theory.steepest_in_p(0.0), "sigma=0.0"),
+    (lambda: theory.at_rest(CE(), 10, 1.5), "rate=1.5"),
+    (lambda: transition.realised_rate(np.eye(3), [1, 2]), "counts must be 3"),
+    (lambda: transition.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
+    (lambda: transition.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
+]
 
 
-@pytest.mark.parametrize(
-    ("call", "named"),
-    [
-        (lambda: theory.value(CE(), [0.5, 0.6]), "sum to 1"),
-        (lambda: theory.value(CE(), [-0.5, 1.5]), r"p must lie in \[0, 1\]"),
-        (lambda: theory.value(CE(), [np.nan, 1.0]), r"p must lie in \[0, 1\]"),
-        (lambda: theory.value(CE(), 0.5), "K >= 2"),
-        (lambda: theory.value(CE(), P, 4), r"y must lie in 0..3"),
-        (lambda: theory.value(CE(), P, 0.0), "y must be an integer"),
-        (lambda: theory.value(CE(), [P, P], [0]), r"shape \(2,\)"),
-        (lambda: theory.dL_dz(Unknown(), P), "Unknown has no closed form over p here; known: CE, "),
-        (lambda: theory.value(CLIPPED, P), r"CE\+LogitClip has no closed form over p here"),
-        (lambda: theory.weight(CLIPPED, 0.5), r"CE\+LogitClip has no closed form over p here"),
-        (lambda: theory.dL_dz(Sum(MAE(), CLIPPED), P), r"CE\+LogitClip has no closed form"),
-        (lambda: theory.weight(Sum(NCE(), MAE()), 0.5), r"NCE\+MAE sees all of p"),
-        (lambda: theory.weight(MSE(), 0.5), "MSE sees all of p: it has no weight of p_y alone"),
-        (lambda: theory.weight(CLL(1.0, form="vector"), 0.5), "no weight of p_y alone"),
-        (lambda: theory.weight(CE(), 1.5), r"p_y must lie in \[0, 1\]"),
-        (lambda: theory.simplex(0.5, 1), "num_classes=1"),
-        (lambda: theory.simplex(0.5, 10, "some"), "uniform, one"),
-        (lambda: theory.steepest_in_p(0.0), "sigma=0.0"),
-        (lambda: theory.steepest_in_z(-1.0), "sigma=-1.0"),
-        (lambda: theory.mae_gap(0.0), "sigma=0.0"),
-        (lambda: theory.at_rest(CE(), 10, 1.5), "rate=1.5"),
-        (lambda: theory.check(CE(), 1), "num_classes=1"),
-        (lambda: transition.realised_rate(np.eye(3), [1, 2]), "counts must be 3 class sizes"),
-        (lambda: transition.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
-        (lambda: transition.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
-    ],
-)
+@pytest.mark.parametrize(("call", "named"), BAD)
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()

@@ -40,9 +40,7 @@ def test_the_offset_is_3_over_7_n():
 @given(rates, classes, seeds)
 def test_the_closed_form_is_the_gradient_of_the_code(rate, N, seed):
     found = model_the_noise.check(N, rate, samples=20, seed=seed)
-    assert found.value < 1e-12
-    assert found.dl_dy < 1e-12
-    assert found.dl_dz < 1e-12
+    assert max(found.value, found.dl_dy, found.dl_dz) < 1e-12
     assert found.finite < 1e-8
 
 
@@ -72,19 +70,18 @@ def test_soft_labels_are_averages_of_hard_ones():
 
 
 @pytest.mark.parametrize("N", [2, 3, 10])
-def test_every_line_of_the_post_holds_but_the_one_without_its_minus_sign(N):
-    lines = model_the_noise.derivation(N)
-    assert len(lines) == 9
-    (wrong,) = [each.line for each in lines if not each.holds]
-    assert wrong == "dl/dz_i = (1-c) sum_j t_j/p_j dy_j/dz_i (the post's middle)"
-
-
-@pytest.mark.parametrize("N", [2, 3, 10])
-def test_every_relation_holds_but_the_shared_curvature(N):
-    lines = model_the_noise.relations(N)
-    assert len(lines) == 9
-    (wrong,) = [each.line for each in lines if not each.holds]
-    assert wrong == "at y = 1/N: they have one curvature"
+@pytest.mark.parametrize(
+    ("lines", "exception"),
+    [
+        (model_the_noise.derivation, "the post's middle"),  # it lacks a minus sign
+        (model_the_noise.relations, "one curvature"),
+    ],
+)
+def test_every_line_holds_but_one(lines, exception, N):
+    found = lines(N)
+    assert len(found) == 9
+    (wrong,) = [each.line for each in found if not each.holds]
+    assert exception in wrong
 
 
 # ---------------------------------------------------------------------------------------- in code
@@ -99,16 +96,6 @@ def test_the_relations_hold_in_the_code_up_to_rounding(rate, N, seed):
         size = 1e-11 / (1 - rate)
         assert match.value < size, match
         assert match.gradient < size, match
-
-
-@quick
-@given(rates, classes, seeds)
-def test_the_mixture_is_forward_with_symmetric_noise_in_either_convention(rate, N, seed):
-    logits, targets = batch(12, N, spread=10.0, seed=seed)
-    mixture = Mixture(rate)
-    for T in (noise.symmetric(N, rate, keep_true=True), noise.symmetric(N, rate * (N - 1) / N)):
-        close(Forward(T)(logits, targets), mixture(logits, targets))
-        close(gradient(Forward(T), logits, targets), gradient(mixture, logits, targets))
 
 
 @quick
@@ -129,17 +116,6 @@ def test_thirty_percent_wrong_of_ten_classes_are_a_third_redrawn():
 
 
 @quick
-@given(st.floats(0.0, 0.9), classes, seeds)
-def test_backward_with_uniform_noise_is_smoothing_with_a_negative_epsilon(rate, N, seed):
-    logits, targets = batch(12, N, seed=seed)
-    backward = Backward(noise.symmetric(N, rate, keep_true=True))
-    smoothing = LabelSmoothing(model_the_noise.backward_epsilon(rate))
-    close(backward(logits, targets), smoothing(logits, targets), rtol=1e-9, atol=1e-9)
-    pulls = (gradient(loss, logits, targets) for loss in (backward, smoothing))
-    close(*pulls, rtol=1e-9, atol=1e-9)
-
-
-@quick
 @given(st.floats(0.0, 0.99), classes, seeds, st.sampled_from([0.01, 1.0, 10.0]))
 def test_the_mixture_costs_at_most_what_smoothing_costs(rate, N, seed, spread):
     """By Jensen: -log of a mean of probabilities against the mean of -log, with the same weights.
@@ -150,17 +126,6 @@ def test_the_mixture_costs_at_most_what_smoothing_costs(rate, N, seed, spread):
     flat = torch.zeros_like(logits)
     close(Mixture(rate)(flat, targets), LabelSmoothing(rate)(flat, targets))
     close(gradient(Mixture(rate), flat, targets), gradient(LabelSmoothing(rate), flat, targets))
-
-
-@pytest.mark.parametrize("N", [2, 10])
-def test_near_an_untrained_network_mixture_and_smoothing_part_only_at_second_order(N):
-    logits, targets = batch(12, N, spread=1.0)
-
-    def gap(size: float) -> float:
-        near = size * logits
-        return (Mixture(0.3)(near, targets) - LabelSmoothing(0.3)(near, targets)).abs().item()
-
-    assert gap(1e-2) / gap(1e-3) == pytest.approx(100, rel=0.05)
 
 
 # ----------------------------------------------------------------------------- where they end
@@ -212,17 +177,15 @@ def test_a_few_labels_can_send_backward_to_minus_infinity_and_never_the_mixture(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: model_the_noise.offset(1.0, 10), r"rate=1\.0 must be"),
-        (lambda: model_the_noise.offset(0.3, 1), r"num_classes=1 must be"),
-        (lambda: model_the_noise.redrawn_rate(0.9, 10), r"wrong=0\.9 must be .* below .* 0\.9"),
-        (lambda: model_the_noise.redrawn_rate(-0.1, 10), r"wrong=-0\.1 must be at least 0"),
-        (lambda: model_the_noise.redrawn_rate("0.3", 10), r"wrong='0\.3' must be"),
-        (lambda: model_the_noise.backward_epsilon(1.5), r"rate=1\.5 must be"),
-        (lambda: model_the_noise.learnt([0.5, 0.6]), r"y must be probabilities that sum to 1"),
-        (lambda: model_the_noise.dl_dz([0.5, 0.5], [0, 2]), r"t must be probabilities"),
-        (lambda: model_the_noise.dl_dz([0.5, 0.5], [1]), r"one shape \[\.\.\., N\]"),
-        (lambda: model_the_noise.dl_dy(1.0, 1.0), r"one shape \[\.\.\., N\] with N >= 2"),
-        (lambda: model_the_noise.derivation(1), r"num_classes=1 must be"),
+        (lambda: model_the_noise.offset(1.0, 10), r"rate=1\.0"),
+        (lambda: model_the_noise.offset(0.3, 1), "num_classes=1"),
+        (lambda: model_the_noise.redrawn_rate(0.9, 10), r"wrong=0\.9 .* below"),
+        (lambda: model_the_noise.redrawn_rate(-0.1, 10), r"wrong=-0\.1"),
+        (lambda: model_the_noise.redrawn_rate("0.3", 10), r"wrong='0\.3'"),
+        (lambda: model_the_noise.learnt([0.5, 0.6]), "y must be probabilities"),
+        (lambda: model_the_noise.dl_dz([0.5, 0.5], [0, 2]), "t must be probabilities"),
+        (lambda: model_the_noise.dl_dz([0.5, 0.5], [1]), "one shape"),
+        (lambda: model_the_noise.dl_dy(1.0, 1.0), "N >= 2"),
     ],
 )
 def test_mistakes_are_refused_by_name_and_value(call, message):
