@@ -434,7 +434,7 @@ def test_the_check_of_layers_can_fail(line):
 
 def test_the_check_of_layers_knows_the_parent_package():
     assert reaches_up("from ..training.loop import State", ROOT / "src/labelnoise/losses/base.py")
-    assert not reaches_up("from .base import Loss", ROOT / "src/labelnoise/losses/symmetric.py")
+    assert not reaches_up("from .base import Loss", ROOT / "src/labelnoise/losses/asymmetric.py")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,11 @@ from torch import Tensor
 
 from labelnoise.checks import positive
 from labelnoise.losses.base import TargetLoss
+from labelnoise.losses.combined import sum_of
+from labelnoise.losses.normalised import NCE
+from labelnoise.losses.published import ALFS, setting
+
+__all__ = ["AEL", "AGCE", "AUL"]
 
 
 class AGCE(TargetLoss):
@@ -36,7 +41,7 @@ class AUL(TargetLoss):
     [0, (a^q - (a - 1)^q) / q]; a > 1, q > 0.
 
     r = 1 for q <= 1, else ((a - 1) / a)^(q - 1). q = 1 is MAE/2, and so is a^(1-q) AUL as a grows.
-    The code of the paper calls it AUE.
+    The code of the paper calls it AUE; its ANormL, over all classes, is another loss and not here.
     """
 
     def __init__(self, a: float, q: float, reduction: str = "mean"):
@@ -65,3 +70,47 @@ def finite_power(base: float, q: float) -> float:
     if q * math.log(base) > 80:  # float32 ends at exp(88)
         raise ValueError(f"q={q!r} is too large: {base:g}^q would leave float32; lower it")
     return base**q
+
+
+FAMILY = "asymmetric"
+LOSSES = {
+    "AGCE": AGCE,
+    "AUL": AUL,
+    "AEL": AEL,
+    "NCE+AGCE": sum_of(NCE, AGCE),
+    "NCE+AUL": sum_of(NCE, AUL),
+    "NCE+AEL": sum_of(NCE, AEL),
+}
+PUBLISHED = {
+    "AGCE": {
+        "mnist": setting(ALFS, a=4.0, q=0.2),
+        "cifar10": setting(ALFS, a=0.6, q=0.6),
+        "cifar100": setting(ALFS, a=0.6, q=0.6),
+    },
+    "AUL": {
+        "mnist": setting(ALFS, a=3.0, q=0.1),
+        "cifar10": setting(ALFS, a=5.5, q=3.0),
+        "cifar100": setting(ALFS, a=5.5, q=3.0),
+    },
+    "AEL": {
+        "mnist": setting(ALFS, a=3.5),
+        "cifar10": setting(ALFS, a=2.5),
+        "cifar100": setting(ALFS, a=2.5),
+    },
+    # on MNIST alpha = 0: these sums are AGCE, AUL and AEL there
+    "NCE+AGCE": {
+        "mnist": setting(ALFS, alpha=0.0, beta=1.0, a=4.0, q=0.2),
+        "cifar10": setting(ALFS, alpha=1.0, beta=4.0, a=6.0, q=1.5),
+        "cifar100": setting(ALFS, alpha=10.0, beta=0.1, a=1.8, q=3.0),
+    },
+    "NCE+AUL": {
+        "mnist": setting(ALFS, alpha=0.0, beta=1.0, a=3.0, q=0.1),
+        "cifar10": setting(ALFS, alpha=1.0, beta=4.0, a=6.3, q=1.5),
+        "cifar100": setting(ALFS, alpha=10.0, beta=0.015, a=6.0, q=3.0),
+    },
+    "NCE+AEL": {
+        "mnist": setting(ALFS, alpha=0.0, beta=1.0, a=3.5),
+        "cifar10": setting(ALFS, alpha=1.0, beta=4.0, a=5.0),
+        "cifar100": setting(ALFS, alpha=10.0, beta=0.1, a=1.5),
+    },
+}
