@@ -154,8 +154,7 @@ def test_the_largest_value_is_that_of_the_docstrings(name, bound):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_name_alone_is_the_published_setting(name):
-    usual = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
-    assert named(name).settings() == usual["parameters"]
+    assert named(name).settings() == experiments.setting_of(name)["parameters"]
 
 
 def test_what_is_given_replaces_the_published_value():
