@@ -277,6 +277,24 @@ CASES: dict[str, Case] = {
         drawn={**WEIGHTS, **AEL},
         outside={"a": (0,)},
     ),
+    "AMSE": Case(
+        [{}, {"a": 1.0}, {"a": 3.0}],
+        defaults={"a": 30.0},
+        by_hand=[({"a": 3.0}, 0, 51 / 24),  # (5/2)^2 + 2 (1/4)^2 over 3
+                 ({"a": 1.0}, 1, 7 / 24)],  # (3/4)^2 + (1/2)^2 + (1/4)^2 over 3
+        ends=lambda K, a: ((a - 1) ** 2 / K, (a**2 + 1) / K),
+        drawn={"a": st.floats(1, 100)},
+        outside={"a": (0.99, 0, -30.0, 1e7)},
+        sharp=[{"a": 1e6}],
+        published={"cifar10": {"a": 30}, "cifar100": {"a": 20}},
+    ),
+    "JAL-CE": Case(
+        [{}, {"alpha": 0.0, "a": 2.0}, {"beta": 0.0}],
+        defaults={**ONES, "a": 30.0},
+        by_hand=[({"alpha": 10.0, "beta": 8.0, "a": 3.0}, 0, 19.0)],  # 10/5 + 8 * 51/24
+        drawn={**WEIGHTS, "a": st.floats(1, 100)},
+        published={"cifar10": {**ONES, "a": 30}, "cifar100": {"alpha": 5, "beta": 1, "a": 20}},
+    ),
     "GJS": Case(
         [{}, {"pi": 0.1}, {"pi": 0.9}],
         defaults={"pi": 0.5},
