@@ -135,8 +135,7 @@ def test_the_largest_value_is_that_of_the_docstrings(name, bound):
 
 def test_a_name_alone_is_the_published_setting_and_what_is_given_replaces_it():
     for name in LOSSES:
-        usual = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
-        assert named(name).settings() == usual.parameters
+        assert named(name).settings() == experiments.setting_of(name).parameters
     assert compare.choose({"name": "AGCE", "parameters": {"a": 2}}).settings() == {"a": 2, "q": 0.2}
     assert compare.choose({"name": "CLL", "parameters": {"form": "vector"}}).form == "vector"
 

@@ -45,8 +45,9 @@ def test_rank_correlation_is_spearmans_with_ties():
 
 
 def test_every_loss_belongs_to_one_family_and_has_a_colour():
-    members = [name for _, names in figures.FAMILIES.values() for name in names]
+    members = [name for names in losses.FAMILIES.values() for name in names]
     assert sorted(members) == sorted(LOSSES)
+    assert list(figures.FAMILY_COLOURS) == list(losses.FAMILIES)
     assert all(figures.colour(name) != "#666666" for name in LOSSES)
     assert figures.family("Unknown") is None
     assert figures.colour("Unknown") == "#666666"

@@ -38,8 +38,7 @@ from labelnoise.losses import (
     Sum,
     TaylorCE,
 )
-from loss_cases import SETTINGS, at, batch, gradient
-from loss_formulas import softmax
+from loss_cases import FEW, at, batch, gradient, names, of
 
 close = torch.testing.assert_close
 P = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
@@ -218,42 +217,18 @@ def test_nnce_has_no_gradient_for_a_class_below_its_clamp():
 
 # ---------------------------------------------------------- sums of losses
 
-PARTS = {
-    "NCE+MAE": (NCE, MAE, {}),
-    "NCE+RCE": (NCE, RCE, {"A": -4.0}),
-    "NFL+RCE": (NFL, RCE, {"gamma": 0.5, "detach": True}),
-    "ANL-CE": (NCE, NNCE, {"p_min": 1e-4}),
-    "NCE+AGCE": (NCE, AGCE, {"a": 6.0, "q": 1.5}),
-    "NCE+AUL": (NCE, AUL, {"a": 6.3, "q": 1.5}),
-    "NCE+AEL": (NCE, AEL, {"a": 5.0}),
-    "CE_eps+MAE": (CE_eps, MAE, {"m": 1e3}),
-}
+SUMS = [case for case in FEW if isinstance(of(case[0], **case[1]), Sum)]
 
 
-@pytest.mark.parametrize("name", PARTS)
-def test_a_sum_is_the_sum_of_its_parts(name):
-    first, second, parameters = PARTS[name]
+@pytest.mark.parametrize(("name", "parameters"), SUMS, ids=names)
+def test_a_sum_is_the_sum_of_its_parts(name, parameters):
+    loss = of(name, **parameters)
+    assert "+" not in name or name == f"{loss.first.name}+{loss.second.name}"
     logits, targets = batch()
-    ours = {k: parameters[k] for k in ("gamma", "detach", "m") if k in parameters}
-    a, b = first(**ours), second(**{k: v for k, v in parameters.items() if k not in ours})
+    parts = [part.per_sample(logits, targets) for part in (loss.first, loss.second)]
     for alpha, beta in ((1.0, 1.0), (0.1, 4.0), (0.0, 2.0), (3.0, 0.0)):
-        whole = LOSSES[name](alpha=alpha, beta=beta, **parameters)
-        close(whole(logits, targets), alpha * a(logits, targets) + beta * b(logits, targets))
-        parts = alpha * gradient(a, logits, targets) + beta * gradient(b, logits, targets)
-        close(gradient(whole, logits, targets), parts)
-
-
-def test_every_sum_of_the_table_is_taken_apart_here():
-    built = {name: LOSSES[name](**SETTINGS[name][0]) for name in LOSSES}
-    assert {name for name, loss in built.items() if isinstance(loss, Sum)} == set(PARTS)
-
-
-def test_sce_is_the_sum_of_its_parts():
-    logits, targets = batch()
-    for alpha, beta in ((1, 1), (0.1, 1), (6, 0.1), (0, 1), (1, 0)):
-        for A in (math.log(1e-4), -4.0):
-            parts = alpha * CE()(logits, targets) + beta * RCE(A)(logits, targets)
-            close(SCE(alpha, beta, A)(logits, targets), parts)
+        whole = of(name, **{**parameters, "alpha": alpha, "beta": beta})
+        close(whole(logits, targets), alpha * parts[0] + beta * parts[1])
 
 
 @pytest.mark.parametrize(("whole", "part"), [("NCE+AGCE", "AGCE"), ("NCE+AUL", "AUL"),
@@ -370,13 +345,11 @@ def test_gjs_tends_to_half_of_mae_as_pi_goes_to_1_but_only_as_one_over_a_logarit
 def test_gjs_at_one_half_is_the_jensen_shannon_divergence_over_log_2_halves():
     """KL(y || m)/2 + KL(p || m)/2 with m their mean, over Z = log(2)/2."""
     logits, targets = batch(B=8)
-    for z, y, got in zip(logits.tolist(), targets.tolist(),
-                         GJS(0.5, reduction="none")(logits, targets).tolist(),
-                         strict=True):  # fmt: skip
-        p = softmax(z)
-        m = [(v + (k == y)) / 2 for k, v in enumerate(p)]
-        js = -math.log(m[y]) / 2 + sum(v * math.log(v / w) for v, w in zip(p, m, strict=True)) / 2
-        assert got == pytest.approx(js / (math.log(2) / 2), rel=1e-11)
+    p = torch.softmax(logits, dim=1)
+    label = torch.eye(7, dtype=torch.float64)[targets]
+    m = (p + label) / 2
+    js = ((p * (p / m).log()).sum(dim=1) - m.gather(1, targets[:, None]).log()[:, 0]) / 2
+    close(GJS(0.5, reduction="none")(logits, targets), js / (math.log(2) / 2))
 
 
 @pytest.mark.parametrize("lam", [0.5, 1.0, 10.0])

@@ -15,55 +15,28 @@ from labelnoise.losses import (
     CLL,
     FL,
     GCE,
-    GJS,
-    LDRKL,
-    LOSSES,
     MAE,
     MSE,
     NCE,
     NFL,
-    NGCE,
-    NNCE,
-    PUBLISHED,
+    RCE,
     SCE,
     CE_eps,
-    ClippedCE,
     GeneralisedCLL,
-    LabelSmoothing,
     Loss,
-    MixtureCLL,
-    PHuberCE,
     Sum,
+    TargetLoss,
     TaylorCE,
     build,
 )
 from labelnoise.noise import transition
 from labelnoise.theory import formulas
+from loss_cases import EVERY, FEW, FORMS
 
-FORMS = ("target", "vector", "elementwise")
 CLIPPED = build("CE+LogitClip")  # the one loss that is no function of p
-SETTINGS = [
-    build(name, **setting["parameters"])
-    for name, setting in PUBLISHED["mnist"].items()
-    if name != CLIPPED.name
-]
-OTHERS = [
-    FL(0.5), FL(2.0), FL(2.0, detach=True), GCE(0.2), TaylorCE(1), PHuberCE(2.0), ClippedCE(1.0),
-    SCE(0.1, 2.0, A=-4.0), SCE(0.0, 1.0), AGCE(0.6, 0.6), AGCE(6.0, 1.5), AUL(5.5, 3.0), AEL(0.4),
-    GJS(0.1), GeneralisedCLL(0.5, 0.3), GeneralisedCLL(4.0, 0.5),
-    MixtureCLL([0.2, 2.0], [0.1, 0.9]), LabelSmoothing(-0.5), NFL(0.5), NFL(2.0, detach=True),
-    NGCE(0.1), NNCE(1e-3), CE_eps(1.0),
-    LDRKL(1.0), *(build(f"NCE+{name}", alpha=1.0, beta=4.0, **setting)
-    for name, setting in (("AGCE", {"a": 6.0, "q": 1.5}), ("AUL", {"a": 6.3, "q": 1.5}),
-                          ("AEL", {"a": 5.0}))),
-]  # fmt: skip
-CLLS = [
-    CLL(sigma, form=form, normalise=normalise)
-    for form in FORMS
-    for sigma in (0.2, 1.0)
-    for normalise in (False, True)
-]
-ALL = [*SETTINGS, *OTHERS, *CLLS]
+FIRST = [build(name, **settings) for name, settings in FEW if name != CLIPPED.name]
+ALL = [build(name, **settings) for name, settings in EVERY if name != CLIPPED.name]
+ALL += [SCE(0.0, 1.0), CE_eps(1.0)]
 TARGET_LOSSES = [loss for loss in ALL if theory.sees_only_target(loss)]
 MOVING = [loss for loss in ALL if not loss.settings().get("detach")]
 HELD = [loss for loss in ALL if loss.settings().get("detach")]
@@ -73,7 +46,6 @@ def shown(loss: Loss) -> str:
     return f"{loss.name}({', '.join(f'{k}={v}' for k, v in loss.settings().items())})"
 
 
-every_loss = pytest.mark.parametrize("loss", ALL, ids=shown)
 every_moving_loss = pytest.mark.parametrize("loss", MOVING, ids=shown)
 every_held_loss = pytest.mark.parametrize("loss", HELD, ids=shown)
 every_k = pytest.mark.parametrize("K", [2, 10, 100])
@@ -85,26 +57,48 @@ def logits(K: int, samples: int = 40, seed: int = 0) -> tuple[torch.Tensor, torc
     return z, torch.randint(K, (samples,), generator=draw)
 
 
-# ------------------------------------------------------------------- gradients against oracles
+def frozen(loss: Loss, at: np.ndarray):
+    """(p, t) -> L with the focal factor held at the softmax output ``at``."""
+    if isinstance(loss, Sum):
+        terms = ((loss.alpha, loss.first), (loss.beta, loss.second))
+        each = [(w, frozen(part, at)) for w, part in terms]
+        return lambda p, t: sum(w * f(p, t) for w, f in each)
+    if isinstance(loss, RCE):
+        return lambda p, t: -loss.A * (1 - (t * p).sum(-1))
+    factor = (1 - at) ** loss.gamma
+    if isinstance(loss, FL):
+        return lambda p, t: -(t * factor * np.log(p)).sum(-1)
+    assert isinstance(loss, NFL)
+    return lambda p, t: (t * factor * np.log(p)).sum(-1) / (factor * np.log(p)).sum(-1)
 
 
-def test_every_loss_of_the_table_is_held_against_its_closed_form():
-    known = {CLIPPED.name, *(loss.name for loss in ALL)}
-    assert known >= set(LOSSES) | set(formulas.OF_TARGET) | set(formulas.OF_ALL)
-    assert {loss.name for loss in HELD} == {"FL", "NFL", "NFL+RCE"}
+def free(K: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A p that does not sum to 1, and its label."""
+    return 0.8 * np.random.default_rng(seed).dirichlet(np.full(K, 3.0)), np.eye(K)[0]
 
 
-@every_loss
+def differences(f, x: np.ndarray, h: float) -> np.ndarray:
+    """Central differences of ``f`` along the last axis of ``x``."""
+    steps = h * np.eye(x.shape[-1])
+    return np.stack([(f(x + d) - f(x - d)) / (2 * h) for d in steps], axis=-1)
+
+
+# ---------------------------------------------------------------- slopes against their values
+
+
+@every_held_loss
 @every_k
-def test_closed_forms_equal_autograd(loss, K):
-    z, y = logits(K)
-    z.requires_grad_()
-    each = loss.per_sample(z, y)
-    each.sum().backward()
-    p = torch.softmax(z.detach(), 1).numpy()
-    assert np.allclose(theory.dL_dz(loss, p, y.numpy()), z.grad.numpy(), rtol=1e-9, atol=1e-12)
-    expected = each.detach().numpy()
-    assert np.allclose(theory.value(loss, p, y.numpy()), expected, rtol=1e-11, atol=1e-12)
+def test_a_held_focal_factor_is_left_out_of_the_slope_and_only_that(loss, K):
+    z, y = logits(K, samples=1, seed=1)
+    p, t, z = torch.softmax(z, 1).numpy()[0], np.eye(K)[y[0]], z.numpy()[0]
+    f = frozen(loss, p)
+    assert f(p, t) == pytest.approx(float(theory.value(loss, p, int(y[0]))), rel=1e-12)
+    held = differences(lambda z: f(np.exp(z) / np.exp(z).sum(), t), z, 1e-5)
+    closed = theory.dL_dz(loss, p, int(y[0]))
+    assert np.allclose(closed, held, rtol=1e-7, atol=1e-7)
+    at, label = free(K)
+    held = differences(lambda p: frozen(loss, at)(p, label), at, 1e-7)
+    assert np.allclose(formulas.formula(loss)(at, label)[1], held, rtol=1e-6, atol=1e-6)
 
 
 @every_held_loss
@@ -112,6 +106,16 @@ def test_with_a_held_factor_the_slope_is_not_that_of_the_value(loss):
     found = theory.check(loss, 10, samples=20)
     assert max(found.value, found.autograd) < 1e-11
     assert found.finite > 1e-4
+
+
+@pytest.mark.parametrize("K", [2, 10])
+@every_moving_loss
+def test_the_slope_in_p_takes_every_p_as_free(loss, K):
+    """Against differences of the formula itself, off the simplex, where softmax cannot go."""
+    p, t = free(K)
+    f = formulas.formula(loss)
+    slopes = differences(lambda p: f(p, t)[0], p, 1e-7)
+    assert np.allclose(f(p, t)[1], slopes, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", TARGET_LOSSES, ids=shown)
@@ -123,12 +127,12 @@ def test_losses_of_p_y_are_a_weighted_cross_entropy(loss):
     assert np.allclose(theory.dL_dz(loss, p, y), weight[:, None] * (p - onehot), atol=1e-12)
 
 
-def test_the_losses_of_p_y_alone_are_these():
-    of_all = {"NCE+MAE", "NCE+RCE", "NFL+RCE", "ANL-CE", "CE_eps+MAE", *formulas.OF_ALL}
-    of_all -= {"CE_eps"}  # only a part of a sum
-    assert {loss.name for loss in SETTINGS if not theory.sees_only_target(loss)} == of_all
-    assert not theory.sees_only_target(build("NCE+AEL", alpha=1.0, a=5.0))
-    assert [theory.sees_only_target(CLL(1.0, form=form)) for form in FORMS] == [True, False, False]
+def test_the_losses_of_p_y_alone_are_those_that_are_given_nothing_else():
+    for loss in ALL:
+        of_p_y = isinstance(loss, TargetLoss) or (isinstance(loss, CLL) and loss.form == "target")
+        if isinstance(loss, Sum):
+            of_p_y = loss.alpha == 0 and isinstance(loss.second, TargetLoss)
+        assert theory.sees_only_target(loss) == of_p_y, shown(loss)
     assert not theory.sees_only_target(CLIPPED)
 
 
@@ -146,22 +150,21 @@ def test_the_weights_are_the_published_ones():
     assert np.allclose(theory.weight(CLL(0.5), p), expected)
 
 
-@every_loss
+@pytest.mark.parametrize("loss", FIRST, ids=shown)
 def test_the_pull_sums_to_zero_and_dies_where_a_bounded_slope_meets_disbelief(loss):
     p = np.full((3, 10), 1e-9)
     p[:, 0] = [1e-9, 0.3, 0.9]
     p[:, 1] = 1 - p[:, 0] - 8e-9
     pull = theory.dL_dz(loss, p)
     assert np.allclose(pull.sum(axis=1), 0, atol=1e-11)
-    shouts = loss.name in ("CE", "FL", "LabelSmoothing", "CE_eps", "LDR-KL")
+    shouts = loss.name in ("CE", "FL", "LabelSmoothing", "CE_eps+MAE", "LDR-KL")
     shouts |= isinstance(loss, SCE) and loss.alpha > 0
     assert (abs(pull[0, 0]) > 0.09) == shouts
 
 
 # One of each formula: symbols stand for the numbers.
-SYMBOLIC = {type(loss).__name__: loss for loss in MOVING if not isinstance(loss, CLL | Sum)}
-SYMBOLIC |= {loss.name: loss for loss in MOVING if isinstance(loss, Sum)}
-SYMBOLIC |= {f"CLL {loss.form} {loss.normalise}": loss for loss in CLLS}
+SYMBOLIC = {loss.name: loss for loss in [*FIRST, CE_eps(1.0)] if not isinstance(loss, CLL)}
+SYMBOLIC |= {f"CLL {f} {n}": CLL(1.0, f, n) for f in FORMS for n in (False, True)}
 SYMBOLIC |= {"SCE without CE": SCE(0.0, 1.0)}
 
 
@@ -171,6 +174,25 @@ def test_sympy_finds_no_difference(name, loss):
     rest = theory.symbolic_rest(loss, K)
     assert len(rest) == K + K**2 + K
     assert set(rest) == {0}
+
+
+def test_sympy_finds_of_a_held_factor_just_its_slope():
+    sympy = pytest.importorskip("sympy")
+    p, gamma = sympy.symbols("p_1:4", positive=True), sympy.Symbol("gamma", positive=True)
+    slopes = [gamma * (1 - v) ** (gamma - 1) * sympy.log(v) for v in p]  # factor' times -log
+    costs = [-((1 - v) ** gamma) * sympy.log(v) for v in p]
+    expected = {
+        FL(0.5, detach=True): [-slopes[0], 0, 0],
+        NFL(0.5, detach=True): [
+            (costs[0] / sum(costs) - int(k == 0)) * slope / sum(costs)
+            for k, slope in enumerate(slopes)
+        ],
+    }
+    for loss, left in expected.items():
+        rest = theory.symbolic_rest(loss, 3)
+        assert set(rest[3:]) == {0}
+        assert [sympy.simplify(a - b) for a, b in zip(rest, left, strict=False)] == [0, 0, 0]
+        assert rest[0] != 0
 
 
 @pytest.mark.parametrize(
@@ -191,6 +213,14 @@ def test_a_sum_is_its_weighted_parts(loss):
     found = theory.check(loss, 5, samples=20)
     assert max(found.value, found.autograd) < 1e-11
     assert set(theory.symbolic_rest(loss)) == {0}
+
+
+def test_a_sum_of_losses_of_p_y_has_the_sum_of_their_weights():
+    p = np.linspace(0.01, 1, 50)
+    both = theory.weight(Sum(CE(), CLL(0.5), 0.2, 3.0), p)
+    assert np.allclose(both, 0.2 + 3 * theory.weight(CLL(0.5), p))
+    assert np.allclose(theory.weight(Sum(NCE(), AEL(2.5), 0.0, 3.0), p),
+                       3 * theory.weight(AEL(2.5), p))  # fmt: skip
 
 
 def test_the_slope_is_finite_at_certainty():
@@ -219,11 +249,9 @@ def test_the_checks_can_fail(monkeypatch):
     assert theory.check(MAE(), 10, samples=20).value > 1e-5
 
 
-@every_moving_loss
-@every_k
-def test_check_finds_only_rounding(loss, K):
-    """Also against central differences, which know nothing of autograd."""
-    found = theory.check(loss, K, samples=10)
+@pytest.mark.parametrize("loss", FIRST, ids=shown)
+def test_check_finds_only_rounding(loss):
+    found = theory.check(loss, 10, samples=50)
     size = max(1, loss.settings().get("beta", 1))
     assert max(found.value, found.autograd) < 1e-12 * size
     assert found.finite < 1e-7 * size
@@ -237,13 +265,27 @@ def test_the_pull_peaks_where_it_was_published(sigma, p_y):
     assert round(theory.steepest_in_z(sigma), 2) == p_y
 
 
-@pytest.mark.parametrize("sigma", [1e-3, 0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 30.0, 1e3])
+def test_two_peaks_are_exact():
+    sympy = pytest.importorskip("sympy")
+    u = sympy.Symbol("u", positive=True)
+    for sigma, root in ((sympy.Rational(1, 2), sympy.Rational(1, 2)), (1, (sympy.sqrt(5) - 1) / 2)):
+        pull = (1 - u) * u**2 / sigma**2 * sympy.exp(-(u**2) / (2 * sigma**2))
+        assert sympy.simplify(sympy.diff(pull, u).subs(u, root)) == 0
+        assert theory.steepest_in_z(float(sigma)) == pytest.approx(float(1 - root), abs=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 30.0])
 def test_peaks_are_those_of_the_curves(sigma):
     p_y = np.linspace(0, 1, 200001)
     u = 1 - p_y
     slope = u / sigma**2 * np.exp(-(u**2) / (2 * sigma**2))
     assert theory.steepest_in_p(sigma) == pytest.approx(p_y[slope.argmax()], abs=1e-5)
     assert theory.steepest_in_z(sigma) == pytest.approx(p_y[(slope * p_y * u).argmax()], abs=1e-5)
+
+
+def test_peaks_have_the_limits_of_a_narrow_and_a_wide_kernel():
+    assert 1 - theory.steepest_in_z(1e-3) == pytest.approx(math.sqrt(2) * 1e-3, rel=1e-2)
+    assert theory.steepest_in_z(1e3) == pytest.approx(1 / 3, abs=1e-6)
 
 
 @pytest.mark.parametrize("K", [2, 10, 100])
@@ -290,6 +332,22 @@ def test_a_wide_kernel_gives_the_squared_error():
         assert gaps[0] > 1e-3, "the limit is not reached at once"
         assert gaps[0] / gaps[1] == pytest.approx(4, rel=0.05)
         assert gaps[2] < 1e-9
+
+
+def test_a_narrow_kernel_counts_errors():
+    p = theory.simplex(np.array([0.0, 0.5, 0.99, 1.0]), 4)
+    assert np.allclose(theory.value(CLL(1e-3), p), [1, 1, 1, 0])
+    assert np.allclose(theory.value(CLL(1e-3, form="vector"), p), [1, 1, 1, 0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_normalised_a_one_hot_wrong_answer_costs_one(form):
+    wrong = theory.simplex(0.0, 10, "one")
+    for sigma in (0.1, 1.0, 10.0):
+        assert theory.value(CLL(sigma, form=form, normalise=True), wrong) == pytest.approx(1)
+        assert theory.value(CLL(sigma, form=form), wrong) == pytest.approx(
+            float(formulas.one_hot_wrong(form, sigma))
+        )
 
 
 def test_no_bandwidth_gives_mae():
@@ -347,6 +405,8 @@ def test_the_closest_rows_are_those_that_are_hardest_to_tell_apart():
     assert transition.closest_rows(noise.asymmetric("mnist", 0.4)) == (5, 6, pytest.approx(0.2))
     assert transition.closest_rows(noise.asymmetric("mnist", 0.5)) == (5, 6, 0.0)  # singular
     assert transition.closest_rows(noise.symmetric(10, 0.9))[2] == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="sum"):
+        transition.closest_rows(np.ones((3, 3)))
 
 
 def test_confusion_ratios_are_the_published_ones():
@@ -408,9 +468,12 @@ def test_the_p_value_is_scipys():
     assert p == pytest.approx(stats.chi2.sf(statistic, 2))
 
 
-def test_a_forbidden_flip_is_infinitely_unlikely_and_no_freedom_is_no_evidence():
+def test_a_forbidden_flip_is_infinitely_unlikely():
     statistic, _, p = transition.chi_square(np.array([0, 1]), np.array([1, 1]), np.eye(2))
     assert (statistic, p) == (math.inf, 0.0)
+
+
+def test_no_freedom_is_no_evidence():
     assert transition.chi_square(np.array([0, 1]), np.array([0, 1]), np.eye(2)) == (0.0, 0, 1.0)
 
 
@@ -423,30 +486,38 @@ class Unknown(Loss):
 
 
 P = np.full(4, 0.25)
-BAD = [
-    (lambda: theory.value(CE(), [0.5, 0.6]), "sum to 1"),
-    (lambda: theory.value(CE(), [-0.5, 1.5]), r"p must lie in \[0, 1\]"),
-    (lambda: theory.value(CE(), [np.nan, 1.0]), r"p must lie in \[0, 1\]"),
-    (lambda: theory.value(CE(), 0.5), "K >= 2"),
-    (lambda: theory.value(CE(), P, 4), r"y must lie in 0..3"),
-    (lambda: theory.value(CE(), P, 0.0), "y must be an integer"),
-    (lambda: theory.value(CE(), [P, P], [0]), r"shape \(2,\)"),
-    (lambda: theory.dL_dz(Unknown(), P), "Unknown has no closed form .*CE, "),
-    (lambda: theory.dL_dz(Sum(MAE(), CLIPPED), P), r"CE\+LogitClip has no closed form"),
-    (lambda: theory.weight(Sum(NCE(), MAE()), 0.5), r"NCE\+MAE sees all of p"),
-    (lambda: theory.weight(CLL(1.0, form="vector"), 0.5), "CLL sees all of p"),
-    (lambda: theory.weight(CE(), 1.5), r"p_y must lie in \[0, 1\]"),
-    (lambda: theory.simplex(0.5, 1), "num_classes=1"),
-    (lambda: theory.simplex(0.5, 10, "some"), "uniform, one"),
-    (lambda: theory.steepest_in_p(0.0), "sigma=0.0"),
-    (lambda: theory.at_rest(CE(), 10, 1.5), "rate=1.5"),
-    (lambda: transition.realised_rate(np.eye(3), [1, 2]), "counts must be 3"),
-    (lambda: transition.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
-    (lambda: transition.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
-]
 
 
-@pytest.mark.parametrize(("call", "named"), BAD)
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: theory.value(CE(), [0.5, 0.6]), "sum to 1"),
+        (lambda: theory.value(CE(), [-0.5, 1.5]), r"p must lie in \[0, 1\]"),
+        (lambda: theory.value(CE(), [np.nan, 1.0]), r"p must lie in \[0, 1\]"),
+        (lambda: theory.value(CE(), 0.5), "K >= 2"),
+        (lambda: theory.value(CE(), P, 4), r"y must lie in 0..3"),
+        (lambda: theory.value(CE(), P, 0.0), "y must be an integer"),
+        (lambda: theory.value(CE(), [P, P], [0]), r"shape \(2,\)"),
+        (lambda: theory.dL_dz(Unknown(), P), "Unknown has no closed form over p here; known: CE, "),
+        (lambda: theory.value(CLIPPED, P), r"CE\+LogitClip has no closed form over p here"),
+        (lambda: theory.weight(CLIPPED, 0.5), r"CE\+LogitClip has no closed form over p here"),
+        (lambda: theory.dL_dz(Sum(MAE(), CLIPPED), P), r"CE\+LogitClip has no closed form"),
+        (lambda: theory.weight(Sum(NCE(), MAE()), 0.5), r"NCE\+MAE sees all of p"),
+        (lambda: theory.weight(MSE(), 0.5), "MSE sees all of p: it has no weight of p_y alone"),
+        (lambda: theory.weight(CLL(1.0, form="vector"), 0.5), "no weight of p_y alone"),
+        (lambda: theory.weight(CE(), 1.5), r"p_y must lie in \[0, 1\]"),
+        (lambda: theory.simplex(0.5, 1), "num_classes=1"),
+        (lambda: theory.simplex(0.5, 10, "some"), "uniform, one"),
+        (lambda: theory.steepest_in_p(0.0), "sigma=0.0"),
+        (lambda: theory.steepest_in_z(-1.0), "sigma=-1.0"),
+        (lambda: theory.mae_gap(0.0), "sigma=0.0"),
+        (lambda: theory.at_rest(CE(), 10, 1.5), "rate=1.5"),
+        (lambda: theory.check(CE(), 1), "num_classes=1"),
+        (lambda: transition.realised_rate(np.eye(3), [1, 2]), "counts must be 3 class sizes"),
+        (lambda: transition.confusion_ratio(np.ones((2, 2))), "row-stochastic"),
+        (lambda: transition.deviations(np.array([5]), np.array([0]), np.eye(2)), r"0..1"),
+    ],
+)
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()

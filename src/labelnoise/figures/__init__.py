@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from labelnoise.files import output, write_atomically
+from labelnoise.losses import FAMILIES
 from labelnoise.tracing import sidecar
 
 # Okabe and Ito's palette, safe for colour-blind readers; a loss keeps its colour in every figure.
@@ -23,21 +24,15 @@ COLOURS = {
     "SCE": "#E69F00",
     "paper": "#000000",
 }
-# Family -> its colour and its losses: for pictures of many losses.
-FAMILIES = {
-    "cross-entropy and its bends": (
-        "#D55E00",
-        ("CE", "FL", "GCE", "TaylorCE", "PHuberCE", "ClippedCE", "LabelSmoothing", "CE+LogitClip",
-         "LDR-KL"),
-    ),
-    "linear in p_y": ("#CC79A7", ("MAE", "RCE", "SCE")),
-    "normalised, and sums": (
-        "#E69F00", ("NCE", "NFL", "NGCE", "NNCE", "NCE+MAE", "NCE+RCE", "NFL+RCE", "ANL-CE")
-    ),
-    "asymmetric": ("#56B4E9", ("AGCE", "AUL", "AEL", "NCE+AGCE", "NCE+AUL", "NCE+AEL")),
-    "divergences": ("#009E73", ("GJS", "CE_eps+MAE")),
-    "squared error and correntropy": ("#0072B2", ("MSE", "CLL", "GeneralisedCLL", "MixtureCLL")),
-}  # fmt: skip
+# By the families of ``losses.FAMILIES``: for pictures of many losses.
+FAMILY_COLOURS = {
+    "cross-entropy and its bends": "#D55E00",
+    "linear in p_y": "#CC79A7",
+    "normalised, and sums": "#E69F00",
+    "asymmetric": "#56B4E9",
+    "divergences": "#009E73",
+    "squared error and correntropy": "#0072B2",
+}
 # Line styles tell apart what shares a colour, and survive a black-and-white print.
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
@@ -74,9 +69,9 @@ def save(figure: Figure, name: str) -> None:
 
 def colour(loss_name: str) -> str:
     """The colour of a loss by its short name: its own, its family's, or grey."""
-    return COLOURS.get(loss_name) or FAMILIES.get(family(loss_name), ("#666666",))[0]
+    return COLOURS.get(loss_name) or FAMILY_COLOURS.get(family(loss_name), "#666666")
 
 
 def family(loss_name: str) -> str | None:
     """The family of a loss, None for an unknown one."""
-    return next((name for name, (_, known) in FAMILIES.items() if loss_name in known), None)
+    return next((name for name, known in FAMILIES.items() if loss_name in known), None)

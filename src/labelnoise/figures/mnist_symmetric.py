@@ -13,7 +13,7 @@ from labelnoise.analysis.tables import (
     by_label,
 )
 from labelnoise.analysis.tables.mnist_symmetric import ranked_groups
-from labelnoise.figures import DASHES, FAMILIES, colour, family
+from labelnoise.figures import DASHES, FAMILY_COLOURS, colour, family
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 
@@ -46,7 +46,7 @@ def ranked(
     ax.set(ylim=(len(groups) - 0.3, -0.7), xlim=(28, 100.5), xlabel="clean test accuracy (%)")
     ax.grid(axis="y", alpha=0.35)
     families = [Line2D([], [], marker="o", ls="", color=tone, label=name)
-                for name, (tone, _) in FAMILIES.items()]  # fmt: skip
+                for name, tone in FAMILY_COLOURS.items()]  # fmt: skip
     marks = [
         Line2D([], [], marker="o", ls="-", color="0.3", label="MLP, last epoch, 95 % interval"),
         Line2D([], [], marker="|", ls="", ms=9, color="0.3", label="MLP, last epoch, each seed"),
@@ -58,8 +58,7 @@ def ranked(
 
 
 def _family_colour(outcome: Outcome) -> str:
-    kind = family(outcome.run.loss.name)
-    return FAMILIES[kind][0] if kind else "#666666"
+    return FAMILY_COLOURS.get(family(outcome.run.loss.name), "#666666")
 
 
 FORM_COLOURS = {"target": "#0072B2", "vector": "#E69F00", "elementwise": "#009E73"}

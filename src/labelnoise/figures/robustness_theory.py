@@ -20,7 +20,7 @@ from labelnoise.analysis.tables.robustness_theory import (
     ratio_on_grid,
     worst_excess,
 )
-from labelnoise.figures import DASHES, FAMILIES, colour, family
+from labelnoise.figures import DASHES, FAMILY_COLOURS, colour, family
 from labelnoise.figures.gradients import below, line_styles, sigma_axis
 from labelnoise.losses import CLL, Loss, build
 from labelnoise.runs.sweep import Outcome
@@ -209,7 +209,7 @@ def claim(table: pd.DataFrame) -> Figure:
             for kind in dict.fromkeys(map(family, table["name"])):
                 rows = table[[family(n) == kind for n in table["name"]]]
                 ax.plot(rows[criterion], rows[measured], "o", ms=7, alpha=0.8, label=kind,
-                        color=FAMILIES[kind][0])  # fmt: skip
+                        color=FAMILY_COLOURS[kind])  # fmt: skip
             rho, p = stats.rank_correlation(table[criterion], table[measured])
             ax.set_title(f"Spearman {rho:+.2f}, {p_value(p)}", fontsize="small")
         column[1].set_xlabel(criterion)

@@ -1,68 +1,64 @@
 """Every loss by the short name that the field's tables print. ``LOSSES`` need logits and labels and
-no more; ``CORRECTIONS`` model the noise, or look at a whole batch."""
+no more; ``CORRECTIONS`` model the noise, or look at a whole batch.
+
+A file is a family. At its end stand its ``FAMILY`` (the name), its ``LOSSES`` (name -> constructor)
+and its ``PUBLISHED`` (name -> data set -> setting); here they are put together. To add a loss is to
+write it there, in ``__all__`` and ``LOSSES`` of its file.
+"""
 
 from collections.abc import Callable
 
-from labelnoise.losses.asymmetric import AEL, AGCE, AUL
+from labelnoise.losses import (
+    asymmetric,
+    correntropy,
+    cross_entropy,
+    divergence,
+    linear,
+    normalised,
+    published,
+)
+from labelnoise.losses.asymmetric import *
 from labelnoise.losses.base import Loss, TargetLoss
 from labelnoise.losses.combined import LogitClip, Sum, clipped, sum_of
 from labelnoise.losses.correction import Backward, Bootstrap, Forward, Mixture
-from labelnoise.losses.correntropy import CLL, MSE, GeneralisedCLL, MixtureCLL
-from labelnoise.losses.cross_entropy import (
-    CE,
-    FL,
-    GCE,
-    ClippedCE,
-    LabelSmoothing,
-    PHuberCE,
-    TaylorCE,
-)
-from labelnoise.losses.divergence import GJS, LDRKL, CE_eps
+from labelnoise.losses.correntropy import *
+from labelnoise.losses.cross_entropy import *
+from labelnoise.losses.divergence import *
 from labelnoise.losses.dmi import DMI
-from labelnoise.losses.published import PUBLISHED
-from labelnoise.losses.symmetric import MAE, NCE, NFL, NGCE, NNCE, RCE, SCE
+from labelnoise.losses.linear import *
+from labelnoise.losses.normalised import *
+
+FILES = (cross_entropy, linear, normalised, asymmetric, divergence, correntropy)
 
 __all__ = [
-    "AEL", "AGCE", "AUL", "CE", "CLL", "CORRECTIONS", "DMI", "FL", "GCE", "GJS", "LDRKL", "LOSSES",
-    "MAE", "MSE", "NCE", "NFL", "NGCE", "NNCE", "PUBLISHED", "RCE", "SCE", "Backward", "Bootstrap",
-    "CE_eps", "ClippedCE", "Forward", "GeneralisedCLL", "LabelSmoothing", "LogitClip", "Loss",
-    "Mixture", "MixtureCLL", "PHuberCE", "Sum", "TargetLoss", "TaylorCE", "build", "clipped",
-    "sum_of",
+    "CORRECTIONS", "DMI", "FAMILIES", "LOSSES", "PUBLISHED", "Backward", "Bootstrap", "Forward",
+    "LogitClip", "Loss", "Mixture", "Sum", "TargetLoss", "build", "clipped", "sum_of",
+    *asymmetric.__all__, *correntropy.__all__, *cross_entropy.__all__, *divergence.__all__,
+    *linear.__all__, *normalised.__all__,
 ]  # fmt: skip
 
 LOSSES: dict[str, Callable[..., Loss]] = {
-    "CE": CE,
-    "FL": FL,
-    "GCE": GCE,
-    "TaylorCE": TaylorCE,
-    "PHuberCE": PHuberCE,
-    "ClippedCE": ClippedCE,
-    "LabelSmoothing": LabelSmoothing,
-    "CE+LogitClip": clipped(CE),
-    "LDR-KL": LDRKL,
-    "MAE": MAE,
-    "RCE": RCE,
-    "SCE": SCE,
-    "NCE": NCE,
-    "NFL": NFL,
-    "NGCE": NGCE,
-    "NNCE": NNCE,
-    "NCE+MAE": sum_of(NCE, MAE),
-    "NCE+RCE": sum_of(NCE, RCE),
-    "NFL+RCE": sum_of(NFL, RCE),
-    "ANL-CE": sum_of(NCE, NNCE, name="ANL-CE"),
-    "AGCE": AGCE,
-    "AUL": AUL,
-    "AEL": AEL,
-    "NCE+AGCE": sum_of(NCE, AGCE),
-    "NCE+AUL": sum_of(NCE, AUL),
-    "NCE+AEL": sum_of(NCE, AEL),
-    "GJS": GJS,
-    "CE_eps+MAE": sum_of(CE_eps, MAE),
-    "MSE": MSE,
-    "CLL": CLL,
-    "GeneralisedCLL": GeneralisedCLL,
-    "MixtureCLL": MixtureCLL,
+    name: loss for file in FILES for name, loss in file.LOSSES.items()
+}
+
+FAMILIES: dict[str, tuple[str, ...]] = {file.FAMILY: tuple(file.LOSSES) for file in FILES}
+
+# Where a table lists the losses as PUBLISHED does, these come first, and then the others by family.
+LISTED_FIRST = (
+    "CE", "MAE", "MSE", "RCE", "FL", "NFL", "NCE", "TaylorCE", "PHuberCE", "ClippedCE",
+    "LabelSmoothing", "CE+LogitClip", "NNCE", "GJS", "CE_eps+MAE", "LDR-KL", "GeneralisedCLL",
+    "MixtureCLL",
+)  # fmt: skip
+
+_settings = {name: found for file in FILES for name, found in file.PUBLISHED.items()}
+
+PUBLISHED: dict[str, dict[str, dict]] = {
+    dataset: {
+        name: _settings[name][dataset]
+        for name in dict.fromkeys([*LISTED_FIRST, *_settings])
+        if dataset in _settings[name]
+    }
+    for dataset in published.DATASETS
 }
 
 # They are told the noise (Mixture, Forward, Backward), trust the network in its place (Bootstrap),

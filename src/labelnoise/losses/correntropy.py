@@ -9,6 +9,9 @@ from torch import Tensor
 
 from labelnoise.checks import flag, is_number, positive
 from labelnoise.losses.base import Loss, TargetLoss, log_p_target, power
+from labelnoise.losses.published import everywhere, setting
+
+__all__ = ["CLL", "MSE", "GeneralisedCLL", "MixtureCLL"]
 
 FORMS = ("target", "vector", "elementwise")
 
@@ -145,3 +148,16 @@ def bandwidth(name: str, value: float) -> float:
         raise ValueError(f"{name}={value!r} must be a number above 0, in [1e-6, 1e6]: below, every "
                          "gradient underflows")  # fmt: skip
     return float(value)
+
+
+FAMILY = "squared error and correntropy"
+LOSSES = {"MSE": MSE, "CLL": CLL, "GeneralisedCLL": GeneralisedCLL, "MixtureCLL": MixtureCLL}
+PUBLISHED = {
+    "MSE": everywhere(setting("no parameter")),
+    "GeneralisedCLL": everywhere(
+        setting("ours: the shape without a fading slope", alpha=1.0, beta=1.0)
+    ),
+    "MixtureCLL": everywhere(
+        setting("ours: two candidates of CLL, evenly", sigmas=[0.3, 1.0], weights=[0.5, 0.5])
+    ),
+}

@@ -7,6 +7,10 @@ from torch import Tensor
 
 from labelnoise.checks import flag, is_number, positive
 from labelnoise.losses.base import Loss, TargetLoss, of_target, power
+from labelnoise.losses.combined import clipped
+from labelnoise.losses.published import ALFS, EPS, NONE, everywhere, setting
+
+__all__ = ["CE", "FL", "GCE", "LDRKL", "ClippedCE", "LabelSmoothing", "PHuberCE", "TaylorCE"]
 
 
 class CE(TargetLoss):
@@ -129,3 +133,67 @@ class LabelSmoothing(Loss):
         log_p = torch.log_softmax(logits, dim=1)
         uniform = log_p.sum(dim=1) / logits.shape[1]
         return (self.epsilon - 1) * of_target(log_p, targets) - self.epsilon * uniform
+
+
+class LDRKL(Loss):
+    """Label-distributionally robust loss with a KL penalty,
+    ``lam log((1/K) sum_k exp((z_k - z_y)/lam))``, in [-lam log K, inf); lam > 0.
+
+    It is lam (CE at temperature lam) - lam log K. Zhu et al., ICML 2023 (arXiv 2112.14869), with
+    margin 0. The re-run in the epsilon-softmax code differs: margin 0.1, and logits that pass
+    through a softplus and are divided by their mean.
+    """
+
+    def __init__(self, lam: float = 10.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.lam = positive("lam", lam)
+
+    @property
+    def name(self) -> str:
+        return "LDR-KL"
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        gaps = (logits - logits.gather(1, targets[:, None])) / self.lam
+        return self.lam * (torch.logsumexp(gaps, dim=1) - math.log(logits.shape[1]))
+
+
+FAMILY = "cross-entropy and its bends"
+LOSSES = {
+    "CE": CE,
+    "FL": FL,
+    "GCE": GCE,
+    "TaylorCE": TaylorCE,
+    "PHuberCE": PHuberCE,
+    "ClippedCE": ClippedCE,
+    "LabelSmoothing": LabelSmoothing,
+    "CE+LogitClip": clipped(CE),
+    "LDR-KL": LDRKL,
+}
+# Of FL and of NFL: public code holds the focal factor constant in the gradient.
+FOCAL = {"gamma": 0.5, "detach": True}
+PUBLISHED = {
+    "CE": everywhere(setting(ALFS)),
+    "FL": everywhere(setting(ALFS, **FOCAL)),
+    "GCE": everywhere(setting(ALFS, q=0.7)),
+    "TaylorCE": everywhere(setting(f"{NONE}; order of arXiv 2305.02139 on CIFAR-10", order=6)),
+    "PHuberCE": {
+        **everywhere(setting("dmizr/phuber: its default, and its setting for MNIST", tau=10.0)),
+        "cifar10": setting("dmizr/phuber: its setting for CIFAR-10", tau=2.0),
+    },
+    "ClippedCE": everywhere(setting(f"{NONE}; ours: gives up on labels below p_y = 1 %")),
+    "LabelSmoothing": everywhere(setting(f"{NONE}; the customary value", epsilon=0.1)),
+    "CE+LogitClip": {
+        **everywhere(
+            setting(
+                f"{EPS}, 60 and 80 %: clipped to norm 1.5 (its code does so above 1/1.5, the "
+                "formula above 1.5)",
+                tau=1.5,
+            )
+        ),
+        "cifar100": setting("epsilon-softmax, NeurIPS 2024, CIFAR-100, symmetric", tau=0.5),
+    },
+    "LDR-KL": {
+        **everywhere(setting(f"{EPS}, and its MNIST config", lam=10.0)),
+        "cifar100": setting("epsilon-softmax, NeurIPS 2024, CIFAR-100", lam=1.0),
+    },
+}

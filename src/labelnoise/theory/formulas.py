@@ -106,6 +106,11 @@ def mse(p, t):
     return ((t - p) ** 2).sum(axis=-1), -2 * (t - p)
 
 
+def amse(p, t, a):
+    e = a * t - p
+    return (e**2).sum(axis=-1) / p.shape[-1], -2 * e / p.shape[-1]
+
+
 def cll_vector(e, sigma):
     """L = 1 - exp(-||e||^2 / 2 sigma^2), dL/dp_k = -e_k/sigma^2 exp(-||e||^2 / 2 sigma^2).
 
@@ -180,8 +185,8 @@ OF_TARGET: dict[str, Callable] = {
     "AEL": ael, "GJS": gjs, "GeneralisedCLL": generalised_cll, "MixtureCLL": mixture_cll,
 }  # fmt: skip
 OF_ALL: dict[str, Callable] = {
-    "MSE": mse, "LabelSmoothing": label_smoothing, "NCE": nce, "NFL": nfl, "NGCE": ngce,
-    "NNCE": nnce, "CE_eps": ce_eps, "LDR-KL": ldr_kl,
+    "MSE": mse, "AMSE": amse, "LabelSmoothing": label_smoothing, "NCE": nce, "NFL": nfl,
+    "NGCE": ngce, "NNCE": nnce, "CE_eps": ce_eps, "LDR-KL": ldr_kl,
 }  # fmt: skip
 CLL_FORMULAS: dict[str, Callable] = {
     "target": cll_target,

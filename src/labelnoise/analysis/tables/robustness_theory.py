@@ -15,8 +15,7 @@ from labelnoise.analysis.tables import (
 )
 from labelnoise.analysis.tables.gradients import distinct, label
 from labelnoise.analysis.tables.mnist_symmetric import loss_of, ranked_groups
-from labelnoise.losses import Loss, build
-from labelnoise.losses.published import PUBLISHED
+from labelnoise.losses import PUBLISHED, Loss, build
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 

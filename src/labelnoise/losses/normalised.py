@@ -1,8 +1,9 @@
-"""Losses whose sum over all K labels is a constant: those linear in p_y, and the normalised ones.
+"""Losses divided by their own sum over all labels, and their sums with another loss.
 
-A loss divided by its own sum over all labels is symmetric by construction. There is no normalised
-RCE here: RCE / sum_k RCE_k = (1 - p_y)/(K - 1) whatever A is, which is MAE over 2 (K - 1). (Public
-code with ``1 / 4 * (K - 1)`` in its place has 2.25 RCE at K = 10: a slip of precedence.)
+A normalised loss is symmetric by construction: its sum over all K labels is a constant. There is no
+normalised RCE here: RCE / sum_k RCE_k = (1 - p_y)/(K - 1) whatever A is, which is MAE over
+2 (K - 1). (Public code with ``1 / 4 * (K - 1)`` in its place has 2.25 RCE at K = 10: a slip of
+precedence.)
 """
 
 import math
@@ -10,67 +11,14 @@ import math
 import torch
 from torch import Tensor
 
-from labelnoise.checks import is_number, positive
-from labelnoise.losses.base import Loss, TargetLoss, of_target, power, weights
-from labelnoise.losses.cross_entropy import focal
+from labelnoise.checks import positive
+from labelnoise.losses.base import Loss, of_target, power
+from labelnoise.losses.combined import sum_of
+from labelnoise.losses.cross_entropy import FOCAL, focal
+from labelnoise.losses.linear import MAE, RCE
+from labelnoise.losses.published import ALFS, everywhere, setting
 
-# log 0 in reverse cross-entropy. Public code clamps the one-hot label at 1e-4, so that A is
-# log(1e-4) = -9.21; the text of the SCE paper says -4.
-RCE_LOG_ZERO = math.log(1e-4)
-
-
-class MAE(TargetLoss):
-    """Mean absolute error ``||e||_1 = 2 (1 - p_y)`` with e = one-hot(y) - p, in [0, 2].
-
-    Summed over the K possible labels it is the constant 2 (K - 1), which makes it tolerant to
-    symmetric noise below (K-1)/K. Ghosh, Kumar & Sastry, AAAI 2017 (arXiv 1712.09482). The code
-    of APL has half of it, 1 - p_y.
-    """
-
-    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
-        return 2 * miss
-
-
-class RCE(TargetLoss):
-    """Reverse cross-entropy ``-sum_k p_k log(one-hot(y)_k) = -A (1 - p_y)`` with A for log 0, in
-    [0, -A]; A < 0. It is -A/2 times MAE. Wang et al., ICCV 2019 (arXiv 1908.06112).
-    """
-
-    def __init__(self, A: float = RCE_LOG_ZERO, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.A = log_zero(A)
-
-    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
-        return -self.A * miss
-
-
-class SCE(TargetLoss):
-    """Symmetric cross-entropy, ``alpha CE + beta RCE`` with ``RCE = -A (1 - p_y)``, in [0, inf).
-
-    alpha >= 0 and beta >= 0, not both 0; A < 0 stands for log 0. Wang et al., ICCV 2019
-    (arXiv 1908.06112), eqs. 5-7. Their text has A = -4, their code and ours log 1e-4 = -9.21.
-    Symmetric in name only: of its two terms just RCE is.
-    """
-
-    def __init__(
-        self,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        A: float = RCE_LOG_ZERO,
-        reduction: str = "mean",
-    ):
-        super().__init__(reduction)
-        self.alpha, self.beta = weights(alpha, beta)
-        self.A = log_zero(A)
-
-    def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
-        return -self.alpha * log_p - self.beta * self.A * miss
-
-
-def log_zero(A: float) -> float:
-    if not is_number(A) or A >= 0:
-        raise ValueError(f"A={A!r} must be a number below 0: it stands for log 0")
-    return float(A)
+__all__ = ["NCE", "NFL", "NGCE", "NNCE"]
 
 
 class NCE(Loss):
@@ -139,3 +87,57 @@ class NNCE(Loss):
         A = -math.log(self.p_min)
         left = A + torch.log_softmax(logits, dim=1).clamp(min=-A)
         return 1 - of_target(left, targets) / left.sum(dim=1)
+
+
+FAMILY = "normalised, and sums"
+LOSSES = {
+    "NCE": NCE,
+    "NFL": NFL,
+    "NGCE": NGCE,
+    "NNCE": NNCE,
+    "NCE+MAE": sum_of(NCE, MAE),
+    "NCE+RCE": sum_of(NCE, RCE),
+    "NFL+RCE": sum_of(NFL, RCE),
+    "ANL-CE": sum_of(NCE, NNCE, name="ANL-CE"),
+}
+PUBLISHED = {
+    "NCE": everywhere(setting(ALFS)),
+    "NFL": everywhere(setting(ALFS, **FOCAL)),
+    "NGCE": {
+        "mnist": setting(ALFS, q=0.7, apl={"q": 0.1}),
+        "cifar10": setting(ALFS, q=0.7, apl={"q": 0.1}),
+        "cifar100": setting(ALFS, q=0.7),
+    },
+    "NNCE": everywhere(setting("ANL, Virusdoll/Active-Negative-Loss config", p_min=1e-7)),
+    # ALFs and APL multiply beta by 1 - p_y here, half of our MAE, so that beta is halved
+    "NCE+MAE": {
+        "mnist": setting(
+            f"{ALFS}: 1, 100 on 1 - p_y", alpha=1.0, beta=50.0, apl={"alpha": 1.0, "beta": 5.0}
+        ),
+        "cifar10": setting(f"{ALFS}: 1, 1 on 1 - p_y", alpha=1.0, beta=0.5),
+        "cifar100": setting(f"{ALFS}: 10, 1 on 1 - p_y", alpha=10.0, beta=0.5),
+    },
+    "NCE+RCE": {
+        "mnist": setting(ALFS, alpha=1.0, beta=100.0, apl={"alpha": 1.0, "beta": 10.0}),
+        "cifar10": setting(ALFS, alpha=1.0, beta=1.0),
+        "cifar100": setting(ALFS, alpha=10.0, beta=1.0, apl={"alpha": 10.0, "beta": 0.1}),
+    },
+    "NFL+RCE": {
+        "mnist": setting(
+            ALFS, alpha=1.0, beta=100.0, **FOCAL, apl={"alpha": 1.0, "beta": 10.0, **FOCAL}
+        ),
+        "cifar10": setting(ALFS, alpha=1.0, beta=1.0, **FOCAL),
+        "cifar100": setting(
+            ALFS, alpha=10.0, beta=1.0, **FOCAL, apl={"alpha": 10.0, "beta": 0.1, **FOCAL}
+        ),
+    },
+    "ANL-CE": {
+        "mnist": setting(
+            "ANL, Virusdoll/Active-Negative-Loss config/mnist_anl_ce.json; its L1 term is part of "
+            "the protocol",
+            alpha=1.0,
+            beta=1.0,
+            p_min=1e-7,
+        ),
+    },
+}
