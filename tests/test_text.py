@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise.data import formats, sources, text
+from labelnoise import data
+from labelnoise.data import text
 
 SENTENCES = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=9), min_size=1, max_size=8)
 
@@ -99,11 +100,10 @@ def test_what_is_no_text_is_refused_by_name(name, split):
 
 
 def test_mr_becomes_tokens():
-    folders = sources.directories()
     try:  # never downloaded by a test
-        sentences, labels = formats.READERS["mr"]("train", folders)
-    except formats.NotThere as missing:
-        pytest.skip(f"mr: no {missing} in {', '.join(map(str, folders))}")
+        sentences, labels = data.read("mr")
+    except data.NotThere as missing:
+        pytest.skip(f"mr: no {missing} on this machine")
     train, train_labels = text.load("mr", "train")
     test, test_labels = text.load("mr", "test")
     assert train.shape == (9596, 54)

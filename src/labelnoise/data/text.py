@@ -18,7 +18,7 @@ import numpy as np
 
 from labelnoise import data
 
-DATASETS = ("mr", "noisyag")
+DATASETS = tuple(name for name, info in data.INFO.items() if info.text)
 PADDING, UNKNOWN = 0, 1
 
 
