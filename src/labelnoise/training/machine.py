@@ -69,8 +69,15 @@ def exact_arithmetic(threads: int) -> Iterator[None]:
         cudnn.deterministic, cudnn.allow_tf32 = before[1:]
 
 
-def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: float) -> dict:
-    """Where a record comes from: everything that the config leaves out."""
+def provenance(
+    device: torch.device,
+    threads: int,
+    flips_sha256: str,
+    seconds: float,
+    made_of: dict | None = None,
+) -> dict:
+    """Where a record comes from: everything that the config leaves out. ``data`` is there where a
+    machine made the inputs (``data.made_of``)."""
     return {
         "version": labelnoise.__version__,
         "commit": commit(),
@@ -83,6 +90,7 @@ def provenance(device: torch.device, threads: int, flips_sha256: str, seconds: f
         "precision": precision(device),
         "seconds": round(seconds, 1),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"data": made_of} if made_of else {}),
     }
 
 

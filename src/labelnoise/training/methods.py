@@ -80,11 +80,11 @@ def train(
             made = warm_started(stages)
         else:
             made = pruned(stages)
-        flips = stages.task.flips_sha256
+        flips, of = stages.task.flips_sha256, stages.task.made_of
         return {
             "config": run.config,
             **made,
-            "provenance": provenance(on, threads, flips, stages.seconds),
+            "provenance": provenance(on, threads, flips, stages.seconds, of),
         }
 
 
