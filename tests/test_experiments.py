@@ -592,7 +592,7 @@ def test_detectors_judge_30_percent_symmetric_noise_by_five_folds():
 
 def test_the_comparison_with_l_dmi_is_one_protocol():
     """Whatever the loss: the same noises, seeds, networks, stages and held-out samples."""
-    for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 9), ("dmi_cifar10", 6)):
+    for grid, settings in (("dmi_fashion", 27), ("dmi_mr", 9), ("dmi_cifar10", 6), ("dmi_dogs", 9)):
         by_loss = {}
         for r in GRIDS[grid]():
             rest = {k: v for k, v in r.config.items() if k != "loss"}
@@ -611,7 +611,7 @@ def test_the_two_stages_of_l_dmi_are_those_of_its_code():
     """fashion/main.py, MR/main.py, CIFAR-10/CE.py and DMI.py; ours: clipping, and a cosine."""
     stages = {
         r.dataset: (r.method.protocol, r.protocol, r.val_fraction)
-        for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")
+        for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10", "dmi_dogs")
         for r in GRIDS[grid]()
     }
     told = {
@@ -622,6 +622,7 @@ def test_the_two_stages_of_l_dmi_are_those_of_its_code():
         "fashion_bag": [("adam", 1e-4, 20, 128), ("adam", 1e-4, 20, 128)],
         "mr": [("adam", 1e-3, 50, 128), ("adam", 1e-4, 50, 128)],
         "cifar10": [("sgd", 0.1, 120, 256), ("sgd", 1e-6, 100, 256)],
+        "dogs_vs_cats": [("sgd", 1e-4, 50, 128), ("sgd", 1e-5, 50, 128)],
     }
     assert round(60000 * stages["fashion_bag"][2]) == 10000
     assert all(p["weight_decay"] == 1e-4 for p in stages["cifar10"][:2])
@@ -635,17 +636,18 @@ def test_the_two_stages_of_l_dmi_are_those_of_its_code():
 
 def test_the_noises_and_networks_of_the_comparison_with_l_dmi_are_those_that_the_grids_say():
     asked = {grid: {(r.model, r.noise.pattern, r.noise.rate) for r in GRIDS[grid]()}
-             for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10")}  # fmt: skip
+             for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10", "dmi_dogs")}  # fmt: skip
     assert asked == {
         "dmi_fashion": {("cnn2", p, r) for p in dmi.PATTERNS for r in (0.2, 0.4, 0.6)},
         "dmi_mr": {("word_cnn", "dependent-b", r) for r in (0.2, 0.4, 0.6)},
         "dmi_cifar10": {("resnet34", "cifar10-dependent", r) for r in (0.2, 0.4)},
+        "dmi_dogs": {("resnet34", "dependent-b", r) for r in (0.2, 0.4, 0.6)},
     }
 
 
 def test_runs_with_the_same_first_training_are_not_neighbours():
     """The second of two neighbours would train it beside the first, not after it."""
-    for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10"):
+    for grid in ("dmi_fashion", "dmi_mr", "dmi_cifar10", "dmi_dogs"):
         first = [(r.noise, r.seed) for r in GRIDS[grid]()]
         assert all(a != b for a, b in pairwise(first))
 

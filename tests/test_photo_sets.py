@@ -1,11 +1,16 @@
 """Dogs vs. Cats and Clothing1M: a tiny copy of the official form is read, a broken one refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from labelnoise import data
+from labelnoise.config import Run, noisy
 from labelnoise.data import photos
+from labelnoise.experiments import dmi
+from labelnoise.training.methods import train
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -52,6 +57,49 @@ def test_cats_and_dogs_alternate_in_the_order_of_their_numbers(dogs):
     for image, label in zip(images, labels, strict=True):
         wanted = np.array(COLOURS[photos.CATS_AND_DOGS[label]])
         assert abs(image.mean(axis=(1, 2)) - wanted).max() < 4
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_your_own_copy_is_decoded_once_and_trained_on(packed, dogs, tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "COUNT", 24)
+    home = tmp_path / "data"
+    (home / "dogs_vs_cats").mkdir(parents=True)
+    if packed:  # as Kaggle has it
+        shutil.make_archive(home / "dogs_vs_cats/train", "zip", dogs, "train")
+    else:
+        (dogs / "train").rename(home / "dogs_vs_cats/train")
+    monkeypatch.setenv("LABELNOISE_DATA", f"{tmp_path / 'cache'}:{home}")
+    images, labels = data.load("dogs_vs_cats")
+    assert images.shape == (20, *data.INFO["dogs_vs_cats"].shape)
+    assert labels[:4].tolist() == [0, 1, 0, 1]
+    tests, test_labels = data.load("dogs_vs_cats", "test")
+    assert test_labels.tolist() == [0, 1, 0, 1]
+    for image, label in zip([*images, *tests], [*labels, *test_labels], strict=True):
+        wanted = np.array(COLOURS[data.INFO["dogs_vs_cats"].class_names[label]])
+        assert abs(image.mean(axis=(1, 2)) - wanted).max() < 4
+    made = data.made_of("dogs_vs_cats")
+    assert made["of"]["photos"] == 24
+
+    shutil.rmtree(home)  # what was decoded is enough
+    assert np.array_equal(data.load("dogs_vs_cats")[0], images)
+    protocol = {**dmi.DOGS_PROTOCOL, "epochs": 1, "batch": 8}
+    dogs_become_cats = noisy("dmi", 0.5, pattern="dependent-b")
+    asked = Run("dogs_vs_cats", dogs_become_cats, {"name": "CE"}, "cnn8", protocol)
+    record = train(asked, device="cpu")
+    assert record["provenance"]["data"] == made
+    assert record["curves"]["test_accuracy"][0] is not None
+
+
+def test_a_missing_copy_is_an_error_that_says_where_to_get_it_and_where_to_put_it(
+    dogs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path / "data"))
+    with pytest.raises(data.DataError, match=r"kaggle\.com.*dogs_vs_cats/train\.zip"):
+        data.load("dogs_vs_cats")
+    (tmp_path / "data/dogs_vs_cats").mkdir()
+    (dogs / "train").rename(tmp_path / "data/dogs_vs_cats/train")
+    with pytest.raises(data.DataError, match=r"dogs_vs_cats/train holds 24 photos"):
+        data.load("dogs_vs_cats")
 
 
 @pytest.mark.parametrize(

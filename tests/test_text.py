@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise.data import formats, sources, text
+from labelnoise import data
+from labelnoise.data import text
 
 SENTENCES = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=9), min_size=1, max_size=8)
 
@@ -27,7 +28,7 @@ def test_words_are_separated_as_in_kims_code():
 
 def kim(sentence: str) -> list[str]:
     """One substitution after another, as public code has it."""
-    sentence = re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)
+    sentence = re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence).lower()
     for clitic in ("'s", "'ve", "n't", "'re", "'d", "'ll"):
         sentence = sentence.replace(clitic, " " + clitic)
     for sign in ",!()?":
@@ -35,7 +36,7 @@ def kim(sentence: str) -> list[str]:
     return sentence.split()
 
 
-@given(st.text(alphabet="abdelnrstv'!?(), -`é", max_size=40))
+@given(st.text(alphabet="abdelnrstvNSÀ'!?(), -`é", max_size=40))
 def test_words_are_those_of_the_slow_way(sentence):
     assert text.words(sentence) == kim(sentence)
 
@@ -98,12 +99,39 @@ def test_what_is_no_text_is_refused_by_name(name, split):
         text.load(name, split)
 
 
+def test_news_have_tests_of_their_own_and_at_most_64_words(monkeypatch):
+    long = " ".join(f"w{i}" for i in range(70))
+    made_up = {
+        "train": (["Good news", long], np.array([0, 1])),
+        "test": (["Bad news"], np.array([2])),
+    }
+    monkeypatch.setattr(text.data, "load", lambda name, split: made_up[split])
+    train, labels = text.load("noisyag", "train")
+    test, test_labels = text.load("noisyag", "test")
+    assert (labels.tolist(), test_labels.tolist()) == ([0, 1], [2])
+    assert (train.shape, test.shape) == ((2, 64), (1, 64))
+    assert train.max() == 1 + 2 + 64, "every number is a word that stands before the cut"
+    assert test[0, :3].tolist() == [text.UNKNOWN, train[0, 1], text.PADDING]
+
+
+def test_noisyag_becomes_tokens():
+    try:
+        true = data.read("noisyag")[1]
+    except data.NotThere as missing:
+        pytest.skip(f"noisyag: no {missing} on this machine")
+    train, labels = text.load("noisyag", "train")
+    test, _ = text.load("noisyag", "test")
+    assert (train.shape, test.shape) == ((10000, 64), (7600, 64))
+    assert train.max() + 1 == 24_085, "the vocabulary"
+    assert np.array_equal(labels, true), "in the order of the annotations"
+    assert 0.03 < (test == text.UNKNOWN).sum() / (test != text.PADDING).sum() < 0.05
+
+
 def test_mr_becomes_tokens():
-    folders = sources.directories()
     try:  # never downloaded by a test
-        sentences, labels = formats.READERS["mr"]("train", folders)
-    except formats.NotThere as missing:
-        pytest.skip(f"mr: no {missing} in {', '.join(map(str, folders))}")
+        sentences, labels = data.read("mr")
+    except data.NotThere as missing:
+        pytest.skip(f"mr: no {missing} on this machine")
     train, train_labels = text.load("mr", "train")
     test, test_labels = text.load("mr", "test")
     assert train.shape == (9596, 54)

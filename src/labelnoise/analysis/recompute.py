@@ -67,16 +67,16 @@ class Records:
     def evidence(self, ledger: str, name: str):
         """What the arrays beside the record say, with the labels of its data set. ``DataError`` if
         that is not on this machine: nothing is fetched to explain a number."""
+        from labelnoise import data
         from labelnoise.analysis.tables.confident_learning import evidence
-        from labelnoise.data import DataError, formats, sources
 
         if name not in self.said:
             outcome = self.outcome(ledger, name)
             dataset = outcome.run.dataset
             try:
-                images, true = formats.READERS[dataset]("train", sources.directories())
-            except (formats.NotThere, KeyError):
-                raise DataError(f"it needs {dataset} (make data DATA={dataset})") from None
+                images, true = data.read(dataset)
+            except data.NotThere:
+                raise data.DataError(f"it needs {dataset} (make data DATA={dataset})") from None
             found = evidence([outcome], images, true)
             if not found:
                 path = shown(self.path(ledger, name).with_suffix(".npz"))

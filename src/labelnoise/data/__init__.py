@@ -2,7 +2,7 @@
 
     images, labels = load("mnist", "train")   # uint8 [60000, 1, 28, 28], int64 [60000]
 
-| name | splits | `load` returns | files, below one of `sources.directories()` |
+| name | splits | `load` returns | files, below one of `directories()` |
 |---|---|---|---|
 | `mnist`, `fashion_mnist` | train 60000, test 10000 | images `[N, 1, 28, 28]`, labels | `MNIST/raw/`, `FashionMNIST/raw/`: IDX, plain or `.gz` |
 | `fashion_bag` | train 60000, test 10000 | those images, labels: 0 a bag, 1 any other | those of `fashion_mnist` |
@@ -11,96 +11,48 @@
 | `digits` | train 1442, test 355 | images `[N, 1, 8, 8]`, labels | none: bundled with scikit-learn |
 | `cifar10n` | train 50000 | dict: name of a label set -> labels | `cifar10n/CIFAR-10_human.pt` |
 | `mr` | train 10662 | list of sentences, labels | `mr/rt-polarity.pos`, `mr/rt-polarity.neg` |
+| `letter` | train 16012, test 3988 | rows `[N, 16]`, labels | `letter/letter-recognition.data` of UCI, or `letter/letter.dat` of KEEL |
+| `cifar10_features` | train 50000, test 10000 | rows `[N, 1280]`, labels | `cifar10_features/`: made here, see `data.features` |
+| `fashion_mnist_h` | train 10000, test 10000 | images `[N, 1, 28, 28]`, labels | `fashion_mnist_h/fmh_counts.csv`, and those of `fashion_mnist` |
+| `noisyag` | train 10000, test 7600 | list of texts, labels | `noisyag/samples10000valMed.csv`, `noisyag/samplesTest.csv` |
+| `dogs_vs_cats` | train 20000, test 5000 | images `[N, 3, 64, 64]`, labels | `dogs_vs_cats/`: your own copy, see `data.photos` |
 
-`letter`, `cifar10_features`, `fashion_mnist_h` and `noisyag` have names, so that runs can ask for
-them, and no reader yet: loading one is refused.
+`data.datasets` has an entry for each. What people said of `fashion_mnist_h` and `noisyag` comes from
+`annotations`; it never is what `load` calls labels, which are the true ones.
 
-Images are uint8 in 0..255, labels int64, both C-contiguous and owned by the caller. What is read
-is held against published checksums before it is used, whatever its source; see `data.sources`
-for where it is looked for. The command line fetches and verifies:
+Images are uint8 in 0..255, rows of numbers float32, standardised by the training rows; labels are
+int64. All are C-contiguous and owned by the caller. What is read is held against published
+checksums before it is used, whatever its source (what is made here, against its own); see
+`data.sources` for where it is looked for. The command line fetches and verifies:
 
     python -m labelnoise.data mnist,fashion_mnist
 """  # noqa: E501 (the table)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelnoise.data import sources
+import numpy as np
+
+from labelnoise.data import made, sources
+from labelnoise.data.datasets import INFO, DatasetInfo
 from labelnoise.data.download import DataError
-from labelnoise.data.formats import READERS, Images, Labels, NotThere
+from labelnoise.data.formats import Images, Labels, NotThere, find
+from labelnoise.data.sources import directories
 
+__all__ = [
+    "INFO", "DataError", "DatasetInfo", "NotThere", "annotations", "check_name", "fetch", "load",
+    "made_of", "read",
+]  # fmt: skip
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What training needs to know of a data set before it is loaded.
-
-    - `num_classes`, `class_names`: K, and the K names in the order of the labels.
-    - `shape`: (C, H, W) of an image, (D,) of a row of numbers; empty for text.
-    - `mean`, `std`: per channel, of the training images scaled to 0..1, as the published
-      protocols print them; empty where there are no images.
-    - `splits`: the names that `load` accepts.
-    """
-
-    num_classes: int
-    class_names: tuple[str, ...]
-    shape: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    splits: tuple[str, ...] = ("train", "test")
-
-
-_DIGITS = tuple("0123456789")
-_FASHION = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-_CIFAR10 = (
-    *("airplane", "automobile", "bird", "cat", "deer"),
-    *("dog", "frog", "horse", "ship", "truck"),
-)
-_CIFAR100 = tuple(
-    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
-    butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab
-    crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
-    lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom
-    oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
-    possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake
-    spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
-    train trout tulip turtle wardrobe whale willow_tree wolf woman worm
-    """.split()  # noqa: SIM905 (rather than a hundred lines)
-)
-
-INFO: dict[str, DatasetInfo] = {
-    "mnist": DatasetInfo(10, _DIGITS, (1, 28, 28), (0.1307,), (0.3081,)),
-    "fashion_mnist": DatasetInfo(10, _FASHION, (1, 28, 28), (0.2860,), (0.3530,)),
-    "fashion_bag": DatasetInfo(2, ("Bag", "other"), (1, 28, 28), (0.2860,), (0.3530,)),
-    "cifar10": DatasetInfo(
-        10, _CIFAR10, (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-    ),
-    "cifar100": DatasetInfo(
-        100, _CIFAR100, (3, 32, 32), (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-    ),
-    "digits": DatasetInfo(10, _DIGITS, (1, 8, 8), (0.3052,), (0.3760,)),
-    "cifar10n": DatasetInfo(10, _CIFAR10, (), (), (), splits=("train",)),
-    "mr": DatasetInfo(2, ("negative", "positive"), (), (), (), splits=("train",)),
-    "letter": DatasetInfo(26, tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), (16,), (), ()),
-    "cifar10_features": DatasetInfo(10, _CIFAR10, (1280,), (), ()),
-    # Its training images are the test images of Fashion-MNIST: the numbers are those of these.
-    "fashion_mnist_h": DatasetInfo(10, _FASHION, (1, 28, 28), (0.2868,), (0.3524,)),
-    "noisyag": DatasetInfo(4, ("World", "Sports", "Business", "Sci/Tech"), (), (), ()),
-}
-"""Every data set by name."""
-
-# ----------------------------------------------------------------------------- the public calls
+ANNOTATED = ("fashion_mnist_h", "noisyag")
 
 
 def load(name: str, split: str = "train") -> tuple[Images, Labels] | Any:
     """Return a data set in memory, verified; fetch it first where no directory has it.
 
-    Returns `(images, labels)`; for `mr` `(sentences, labels)` with 0 = negative, 1 = positive,
-    all negative sentences first; for `cifar10n` a dict with the keys `clean_label`,
+    Returns `(inputs, labels)`, as the table above has them; of `mr` all negative sentences (0)
+    stand first; for `cifar10n` a dict with the keys `clean_label`,
     `aggre_label`, `worse_label`, `random_label1`, `random_label2`, `random_label3`. `mr` and
     `cifar10n` have no published test split: all of them is "train".
 
@@ -112,13 +64,40 @@ def load(name: str, split: str = "train") -> tuple[Images, Labels] | Any:
         raise ValueError(
             f"split={split!r} is not a split of {name}; use one of {', '.join(INFO[name].splits)}"
         )
-    if name not in READERS:
-        raise DataError(f"{name} has no reader yet; those that can be read: {', '.join(READERS)}")
+    return _fetched(name, split)
+
+
+def annotations(name: str) -> np.ndarray:
+    """What people said of the training samples of a data set, fetched where it is missing.
+
+    For `fashion_mnist_h` counts, int64 `[10000, 10]`: how many gave an image which class; for
+    `noisyag` a label of one of them, int64 `[10000]`. (Those of CIFAR-10 are the data set
+    `cifar10n`.) ValueError for any other data set.
+    """
+    if name not in ANNOTATED:
+        raise ValueError(f"name={name!r} has no annotations; use one of {', '.join(ANNOTATED)}")
+    return _fetched(name, "annotations")
+
+
+def _fetched(name: str, split: str) -> Any:
     try:
-        return READERS[name](split, sources.directories())
+        return read(name, split)
     except NotThere as missing:
-        sources.obtain(name, missing=str(missing), verify=lambda folder: _verify(name, folder))
-    return READERS[name](split, sources.directories())
+        _obtain(name, str(missing))
+    return read(name, split)
+
+
+def read(name: str, split: str = "train") -> tuple[Images, Labels] | Any:
+    """As `load`, of what the directories hold: nothing is fetched, a missing file is `NotThere`."""
+    check_name(name)
+    return INFO[name].read(split, directories())
+
+
+def made_of(name: str) -> dict:
+    """What a record has to tell of inputs that this machine made: their SHA-256, and what they were
+    made of (see `data.made`). Empty for inputs that were published."""
+    place = INFO[name].made
+    return {} if place is None else made.described(find(f"{place}/made.json", directories()))
 
 
 def fetch(names: Sequence[str]) -> None:
@@ -147,13 +126,27 @@ def check_name(name: str) -> None:
         raise ValueError(f"name={name!r} is not a data set; use one of {', '.join(INFO)}")
 
 
-def _verify(name: str, folder: Path) -> None:
-    """Raise DataError unless `folder` holds all of a data set, whole."""
-    for split in INFO[name].splits:
+def _obtain(name: str, missing: str) -> None:
+    """Fetch what a data set lacks; first the data set that it is made of, where there is one."""
+    info = INFO[name]
+    if info.of:
+        for split in INFO[info.of].splits:
+            load(info.of, split)
         try:
-            READERS[name](split, [folder])
-        except NotThere as missing:
-            raise DataError(f"it delivered no {missing}") from None
+            for split in info.splits:
+                read(name, split)
+            return
+        except NotThere as own:
+            missing = str(own)
+
+    def verify(folder: Path) -> None:
+        for split in info.splits:
+            try:
+                info.read(split, [folder, *directories()])
+            except NotThere as lacking:
+                raise DataError(f"it delivered no {lacking}") from None
+
+    sources.obtain(name, info.sources, missing=missing, verify=verify)
 
 
 def _count(loaded: Any) -> int:

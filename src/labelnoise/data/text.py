@@ -4,7 +4,8 @@
 
 Words are numbered from 2; 0 is padding, 1 any word that the training sentences do not have. The
 vocabulary is made of the training sentences alone, and all of its words occur in them, so that its
-size is the largest token + 1. Sentences are padded, or cut, to the longest training sentence.
+size is the largest token + 1. Sentences are padded, or cut, to the longest training sentence, or to
+64 words, where that is longer (which it is of news, and not of `mr`).
 
 `mr` has no published test split. The public code of L_DMI draws a tenth at random; here every tenth
 sentence of each class is "test", the same in every run. The classes alternate, so that the first n
@@ -17,9 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from labelnoise import data
+from labelnoise.data.formats import every, rank_in_class
 
-DATASETS = ("mr", "noisyag")
+DATASETS = tuple(name for name, info in data.INFO.items() if info.text)
 PADDING, UNKNOWN = 0, 1
+LONGEST = 64  # tokens; those of `mr` are at most 54
 
 
 def load(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -30,22 +33,29 @@ def load(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
             f"{', '.join(DATASETS)}, their splits train and test"
         )
     sentences, labels = data.load(name, "train")
-    rank_in_class = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        rank_in_class[labels == label] = np.arange((labels == label).sum())
-    order = np.argsort(rank_in_class, kind="stable")
-    is_test = rank_in_class[order] % 10 == 9
-    train, test = ([words(sentences[i]) for i in order[which]] for which in (~is_test, is_test))
+    if "test" in data.INFO[name].splits:
+        train, asked = sentences, (sentences, labels)
+        if split == "test":
+            asked = data.load(name, "test")
+    else:
+        order = np.argsort(rank_in_class(labels), kind="stable")
+        is_test = every(10, labels)[order]
+        train = [sentences[i] for i in order[~is_test]]
+        chosen = order[is_test == (split == "test")]
+        asked = [sentences[i] for i in chosen], labels[chosen]
+    separated = [words(sentence)[:LONGEST] for sentence in train]
     tokens = numbered(
-        train if split == "train" else test, vocabulary(train), length=max(map(len, train))
+        [words(sentence) for sentence in asked[0]],
+        vocabulary(separated),
+        length=max(map(len, separated)),
     )
-    return tokens, labels[order[is_test == (split == "test")]]
+    return tokens, asked[1]
 
 
 def words(sentence: str) -> list[str]:
-    """Words and punctuation as Kim (2014) separates them: a word ends before 's, n't and their
-    like, each of , ! ( ) ? stands alone, other signs count as spaces. `mr` is in lower case."""
-    kept = re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)
+    """Words and punctuation as Kim (2014) separates them, in lower case: a word ends before 's, n't
+    and their like, each of , ! ( ) ? stands alone, other signs count as spaces."""
+    kept = re.sub(r"[^a-z0-9(),!?'`]", " ", sentence.lower())
     return re.sub(r"([,!()?])", r" \1 ", re.sub(r"('s|'ve|n't|'re|'d|'ll)", r" \1", kept)).split()
 
 

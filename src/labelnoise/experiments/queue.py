@@ -34,6 +34,8 @@ ORDER: tuple[tuple[str, tuple[int, ...] | None], ...] = (
 LEFT_OUT = {
     "dmi_cifar10": "ResNet-34 needs a GPU: python -m labelnoise.runs.sweep dmi_cifar10 "
     "--into results",
+    "dmi_dogs": "needs a GPU and your own copy of the photos (see data/photos.py): python -m "
+    "labelnoise.runs.sweep dmi_dogs --into results",
     "smoke": "for tests",
 }
 

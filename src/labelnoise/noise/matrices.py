@@ -12,7 +12,18 @@ ASYMMETRIC_MAPS = {
     "mnist": {7: 1, 2: 7, 5: 6, 6: 5, 3: 8},
     "fashion_mnist": {9: 7, 7: 5, 2: 6, 4: 3, 3: 4},
     "cifar10": {9: 1, 2: 0, 4: 7, 3: 5, 5: 3},
+    # Ours: each letter becomes the one for which multinomial logistic regression (scikit-learn
+    # 1.9, its defaults) takes it most often by mistake, in 5 stratified folds of the clean training
+    # rows, 77.1 % of which it reads correctly.
+    "letter": {
+        ord(true) - ord("A"): ord(noisy) - ord("A")
+        for true, noisy in zip(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "SRKBGTCOJIRENKHFOBZGOYMETS", strict=True
+        )
+    },
 }
+ASYMMETRIC_MAPS["cifar10_features"] = ASYMMETRIC_MAPS["cifar10"]
+ASYMMETRIC_MAPS["fashion_mnist_h"] = ASYMMETRIC_MAPS["fashion_mnist"]
 
 # The 20 superclasses of CIFAR-100 (Krizhevsky 2009), as fine label ids in ascending order.
 CIFAR100_SUPERCLASSES = (
@@ -62,14 +73,15 @@ def pairflip(num_classes: int, rate: float) -> np.ndarray:
 def asymmetric(dataset: str, rate: float) -> np.ndarray:
     """Noise between similar classes, each with probability ``rate``, ``[K, K]``.
 
-    ``dataset``: ``mnist``, ``fashion_mnist``, ``cifar10`` (see ``ASYMMETRIC_MAPS``), ``cifar100``
+    ``dataset``: ``mnist``, ``fashion_mnist``, ``cifar10``, ``letter`` (see ``ASYMMETRIC_MAPS``;
+    those made of these images have their map), ``cifar100``
     (next class within the true superclass, circularly), or ``cifar100-consecutive``: the next of
     five *consecutive* label ids, which is what public code runs although ids are alphabetical and
     such groups are no superclasses.
     """
     rate = check_rate(rate)
     if dataset in ASYMMETRIC_MAPS:
-        K, flips = 10, ASYMMETRIC_MAPS[dataset]
+        K, flips = (26 if dataset == "letter" else 10), ASYMMETRIC_MAPS[dataset]
     elif dataset == "cifar100":
         K, flips = 100, {c: g[(k + 1) % 5] for g in CIFAR100_SUPERCLASSES for k, c in enumerate(g)}
     elif dataset == "cifar100-consecutive":

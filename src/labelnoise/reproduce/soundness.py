@@ -27,8 +27,7 @@ import torch
 
 from labelnoise import data
 from labelnoise.config import Run
-from labelnoise.data import sources, text
-from labelnoise.data.formats import READERS, NotThere
+from labelnoise.data import text
 from labelnoise.reproduce import history
 from labelnoise.runs import manifest
 from labelnoise.runs.ledger import Ledger, RecordError, read
@@ -220,9 +219,9 @@ class Labels:
         is fetched for a check."""
         if name not in self.inputs:
             try:
-                found = READERS[name]("train", sources.directories())
+                found = data.read(name)
                 self.inputs[name] = text.load(name, "train") if name in text.DATASETS else found
-            except (NotThere, KeyError):  # no reader: not a data set of files
+            except data.NotThere:
                 self.inputs[name] = None
         return self.inputs[name]
 

@@ -65,7 +65,7 @@ def train_once(
         "config": run.config,
         "result": summarise(state.curves, task.noise_rate, state.diverged_at),
         "curves": state.curves,
-        "provenance": provenance(on, task.flips_sha256, seconds),
+        "provenance": provenance(on, task.flips_sha256, seconds, task.made_of),
     }
 
 

@@ -96,8 +96,9 @@ def exact_arithmetic(threads: int) -> Iterator[None]:
         cudnn.deterministic, cudnn.allow_tf32 = before[1:]
 
 
-def provenance(on: Machine, flips_sha256: str, seconds: float) -> dict:
-    """Where a record comes from: everything that the config leaves out."""
+def provenance(on: Machine, flips_sha256: str, seconds: float, made_of: dict | None = None) -> dict:
+    """Where a record comes from: everything that the config leaves out. ``data`` is there where a
+    machine made the inputs (``data.made_of``)."""
     return {
         "version": labelnoise.__version__,
         "commit": commit(),
@@ -110,6 +111,7 @@ def provenance(on: Machine, flips_sha256: str, seconds: float) -> dict:
         "precision": on.precision,
         "seconds": round(seconds, 1),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"data": made_of} if made_of else {}),
     }
 
 

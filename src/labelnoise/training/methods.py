@@ -69,12 +69,13 @@ def train(
             run, device=device, threads=threads, checkpoint=checkpoint, on_epoch=on_epoch
         )
     with session(device, threads) as on:
-        stages = Stages(run, Task.of(run, on.device), on, checkpoint, on_epoch)
+        task = Task.of(run, on.device)
+        stages = Stages(run, task, on, checkpoint, on_epoch)
         made = TRAINED_BY[type(run.method or run.loss.estimated)](stages)
         return {
             "config": run.config,
             **made,
-            "provenance": provenance(on, stages.task.flips_sha256, stages.seconds),
+            "provenance": provenance(on, task.flips_sha256, stages.seconds, task.made_of),
         }
 
 

@@ -12,6 +12,7 @@ from labelnoise import data, noise
 from labelnoise.config import Run
 from labelnoise.config.noise import Human, Instance, Twin
 from labelnoise.data import text
+from labelnoise.noise import annotators
 from labelnoise.seeds import generator
 
 BY_CIFAR10N = ("cifar10", "cifar10_features")  # what the labels of ``cifar10n`` are of
@@ -42,6 +43,7 @@ class Task:
         self.num_classes, self.shape = num_classes, tuple(shape)
         self.flips_sha256 = hashlib.sha256(given.cpu().numpy().astype("<i8").tobytes()).hexdigest()
         self.noise_rate = 100 * float((given != true).cpu().numpy().mean())
+        self.made_of: dict = {}  # what a record tells of inputs that no checksum is published for
         self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
         self.std = torch.tensor(std, device=device).view(1, -1, 1, 1)
 
@@ -59,6 +61,7 @@ class Task:
         task.test_images, task.test_labels = (
             torch.from_numpy(array).to(device) for array in load(run.dataset, "test")
         )
+        task.made_of = data.made_of(run.dataset)
         task.split(run.val_fraction, run.seed)
         return task
 
@@ -103,9 +106,9 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     """The labels that the network is given, int64 ``[N]``: the true ones after the run's noise."""
     asked = run.noise
     if isinstance(asked, Human):
-        return people(run.dataset, asked.set)[: len(true)]
+        return people(run.dataset, asked.set, run.seed, true)
     if isinstance(asked, Twin):
-        given = people(run.dataset, asked.of)[: len(true)]
+        given = people(run.dataset, asked.of, run.seed, true)
         T = noise.realised(true, given, data.INFO[run.dataset].num_classes)
         return noise.corrupt(true, T, run.seed, exact=True)[0]
     if isinstance(asked, Instance):
@@ -118,11 +121,23 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     return noise.corrupt(true, T, run.seed, exact=getattr(asked, "exact", False))[0]
 
 
-def people(dataset: str, name: str) -> np.ndarray:
-    """The set ``name`` of the labels that people gave ``dataset``, int64 ``[N]``."""
-    if dataset not in BY_CIFAR10N:
-        raise data.DataError(f"the labels that people gave {dataset} have no reader yet")
-    return data.load("cifar10n")[name]
+def people(dataset: str, name: str, seed: int, true: np.ndarray) -> np.ndarray:
+    """The set ``name`` of the labels that people gave the first samples of ``dataset``, whose true
+    labels are ``true``: int64 ``[N]``.
+
+    Of the many annotators of Fashion-MNIST-H the seed draws: ``annotator`` is one a sample;
+    ``worst`` the first of three that is wrong, or the true label where none is; ``majority`` is
+    drawn by nobody, the lowest class of equals.
+    """
+    if dataset in BY_CIFAR10N:
+        return data.load("cifar10n")[name][: len(true)]
+    found = data.annotations(dataset)
+    if dataset == "noisyag":
+        return found[: len(true)]
+    if name == "majority":
+        return annotators.majority(found)[: len(true)]
+    three = annotators.drawn(found, 3, seed)[:, : len(true)]
+    return three[0] if name == "annotator" else annotators.worst(three, true)
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
