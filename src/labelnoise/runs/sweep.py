@@ -28,7 +28,7 @@ from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, take
 from labelnoise.runs.cluster import Cluster, ClusterError
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.progress import Progress
-from labelnoise.runs.workers import Workers
+from labelnoise.runs.workers import Workers, at_least_one
 from labelnoise.tracing.origin import remembered
 from labelnoise.training.machine import precision
 from labelnoise.training.methods import SHARED, first_training
@@ -281,7 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--into", type=Path, default=REPRODUCED / "results", help="ledger directory"
     )
-    parser.add_argument("--workers", type=int, help="runs at a time (default: all that fit)")
+    parser.add_argument(
+        "--workers", type=at_least_one, help="runs at a time (default: all that fit)"
+    )
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where they train")
     chosen = parser.parse_args(arguments)
     runs = [run for name in chosen.grids for run in GRIDS[name]()]
