@@ -37,6 +37,7 @@ from labelnoise.runs.progress import describe
 from labelnoise.runs.sweep import SweepError, missing, train_missing
 from labelnoise.runs.workers import default_limit
 
+REFUSALS = (ValueError, data.DataError, ManifestError, RecordError, SweepError)
 MINUTES = 20.0  # what a CPU may take for a run: the headline's take 12 to 17
 
 
@@ -156,9 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = Ledger(REPRODUCED / "audit" / str(chosen.seed))
     try:
         findings = audit(chosen.n, chosen.seed, chosen.affordable, COMMITTED, here)
-    except (
-        ValueError, data.DataError, ManifestError, RecordError, SweepError, OSError
-    ) as error:  # fmt: skip
+    except (*REFUSALS, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, (word, why) in findings:

@@ -31,7 +31,7 @@ after every layer, and clearing them again for the next, takes a fifth of a step
 
 class Workers:
     """An executor: where a sweep trains. It ``start``s as many runs as there is ``room`` for,
-    ``hear``s how they go, and is ``stop``ped at the end, whatever is still out.
+    is ``poll``ed for how they go, and is ``stop``ped at the end, whatever is still out.
 
     - ``todo``: the runs to come. Their data are fetched and verified once, before any worker.
     - ``limit``: processes side by side; default one a core, or one where there is a GPU.
@@ -62,7 +62,7 @@ class Workers:
         sender.close()
         self.running[receiver] = run, worker
 
-    def hear(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
+    def poll(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
         """What comes within ``timeout`` seconds: run and ``epoch``, its number; or, at its end,
         ``record``, the record, or ``failed``, the reason."""
         for receiver in wait(list(self.running), timeout=timeout):
