@@ -9,6 +9,7 @@ PROFILE  ?= auto
 EXECUTOR ?= local
 N        := 5
 WORKERS  :=
+FORCE    :=
 SEED     :=
 NAME     :=
 ROW      :=
@@ -22,9 +23,10 @@ PY    := .venv/bin/python
 
 # Conda users activate the environment of environment.yml and pass PYTHON="$(which python)". An
 # interpreter named like that is used as it is if it has this folder's package and the locked torch.
-READY := import importlib.metadata as m, importlib.util as u, os, sys; \
+SAME  := os.path.samefile(u.find_spec("labelnoise").origin, "src/labelnoise/__init__.py")
+OURS  := import importlib.util as u, os, sys; sys.exit(not $(SAME))
+READY := import importlib.metadata as m, importlib.util as u, os, sys; same = $(SAME); \
   lock = open("requirements.lock").read().split(); \
-  same = os.path.samefile(u.find_spec("labelnoise").origin, "src/labelnoise/__init__.py"); \
   torch = "torch==" + m.version("torch").split("+")[0] in lock; \
   sys.exit(not (same and torch))
 ifeq ($(origin PYTHON),command line)
@@ -35,6 +37,10 @@ RAY   :=
 endif
 endif
 
+# How many runs train side by side; nothing for as many as was measured to be best.
+AT_A_TIME := $(if $(WORKERS), --workers '$(WORKERS)')
+
+INSTALL   := -m pip install --disable-pip-version-check
 SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit( \
   "make: %s is Python %d.%d, but 3.11, 3.12 or 3.13 is needed.\n" \
   "      Name one, for example: make env PYTHON=python3.12" % (sys.executable, v[0], v[1]))
@@ -44,6 +50,17 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## .venv from requirements.lock; does nothing when it is current
+
+# A stamp cannot tell what was installed over it, another folder's package or a copy, nor that the
+# interpreter is gone: then all is installed again.
+ifneq ($(wildcard $(STAMP)),)
+ifneq ($(shell $(PY) -I -c '$(OURS)' 2>/dev/null && echo ours),ours)
+.PHONY: .renewal
+$(STAMP): .renewal
+.renewal:
+	@echo "The labelnoise of .venv is not that of this folder."
+endif
+endif
 
 # pip runs with whatever configuration (index, proxy, cache) its user has. `.unfinished` is there from
 # the first step to the last: an install that was killed is found out, and made again from nothing.
@@ -57,21 +74,21 @@ $(STAMP):
 	@echo "where pip picks the CUDA build of torch, as it does by default on Linux."
 	@mkdir -p .venv && touch .venv/.unfinished && rm -f .venv/.made-from-*
 	@[ -x $(PY) ] || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --disable-pip-version-check -r requirements.lock
-	$(PY) -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PY) $(INSTALL) -r requirements.lock
+	$(PY) $(INSTALL) --no-deps --no-build-isolation -e .
 	@mv .venv/.unfinished $@
 	@echo "Done: $$($(PY) -V) in .venv"
 
 # Ray is an extra, in the same .venv: for those who train on a cluster, and for the tests of that.
 $(RAY): $(STAMP)
-	$(PY) -m pip install --disable-pip-version-check -r requirements-ray.lock
+	$(PY) $(INSTALL) -r requirements-ray.lock
 	@rm -f .venv/.ray-from-* && touch $@
 
 data: env ## fetch and verify data sets (DATA=mnist,cifar10,...)
 	$(PY) -m labelnoise.data $(DATA)
 
-reproduce: env $(if $(filter ray,$(EXECUTOR)),$(RAY)) ## the main job: data, training, notebooks, report (PROFILE=auto, EXECUTOR=local or ray)
-	$(PY) -m labelnoise.reproduce --profile $(PROFILE) --executor $(EXECUTOR)
+reproduce: env $(if $(filter ray,$(EXECUTOR)),$(RAY)) ## the main job: data, training, notebooks, report (PROFILE=auto, WORKERS=4, FORCE=1, EXECUTOR=local or ray)
+	$(PY) -m labelnoise.reproduce --profile $(PROFILE) --executor $(EXECUTOR)$(AT_A_TIME)$(if $(FORCE), --force)
 
 test: env ## every test, and every notebook against its committed outputs
 	@$(if $(RAY),$(MAKE) -s $(RAY) || echo "Without Ray the tests of the cluster are skipped.")
@@ -89,7 +106,7 @@ audit: env ## check every committed record, retrain N drawn at random, compare (
 	$(PY) -m labelnoise.reproduce.audit --n $(N) $(if $(SEED),--seed $(SEED))
 
 evidence: env ## maintainers: train what results/ lacks of the queue, at low priority (WORKERS=all cores)
-	$(PY) -m labelnoise.reproduce.evidence $(if $(WORKERS),--workers $(WORKERS))
+	$(PY) -m labelnoise.reproduce.evidence$(AT_A_TIME)
 
 bench: env ## speed and memory against their targets, into benchmarks/ (about 35 minutes)
 	$(PY) benchmarks/losses.py --write

@@ -170,8 +170,7 @@ def test_what_a_record_claims_does_not_decide_whether_it_is_drawn(trained):
 
 
 def test_the_expected_minutes_are_shared_by_the_workers(monkeypatch):
-    monkeypatch.setattr(audit, "available_cores", lambda: 2)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(audit, "default_limit", lambda: 2)
     assert audit.expected_minutes([60.0, 60.0, 60.0, 60.0]) == 2.0
     assert audit.expected_minutes([600.0, 60.0]) == 10.0, "no less than the longest"
     assert audit.expected_minutes([]) == 0.0

@@ -185,13 +185,26 @@ def test_thirty_kills_at_random_moments_change_no_bit_and_leave_nothing_behind(t
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    def sweep_it(seconds: float | None) -> int:
-        """The exit status of a sweep that is killed after ``seconds``."""
+    def written(ending: str) -> set[tuple[Path, int]]:
+        """The files with that ending, as last written; a checkpoint may go while we look."""
+        found = set()
+        for path in here.directory.rglob(f"*{ending}"):
+            with contextlib.suppress(FileNotFoundError):
+                found.add((path, path.stat().st_mtime_ns))
+        return found
+
+    def sweep_it(after: str | None) -> int:
+        """The exit status of a sweep that is killed at a random moment after it wrote a file with
+        that ending ("": after it began), or is left alone."""
+        before = written(after) if after else set()
         nursery.stdin.write(f"{here.directory}\n")
         nursery.stdin.flush()
         group = int(nursery.stdout.readline())
-        if seconds is not None:
-            time.sleep(seconds)
+        if after is not None:
+            wait_until(
+                lambda: not after or written(after) - before or not living(group), "its work"
+            )
+            time.sleep(moments.uniform(0, 0.1 if after else 0.4))
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         status = int(nursery.stdout.readline())
@@ -208,7 +221,7 @@ def test_thirty_kills_at_random_moments_change_no_bit_and_leave_nothing_behind(t
 
     with nursery:
         while kills < 30:
-            status = sweep_it(moments.uniform(0, 0.8))
+            status = sweep_it(("", ".pt", ".json")[kills % 3])
             assert status in (0, -signal.SIGKILL)
             if status == 0:
                 check_it()

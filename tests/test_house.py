@@ -128,13 +128,17 @@ def test_supported_pythons_are_those_that_ci_runs():
 # ---------------------------------------------------------------------- make and CI
 
 FAKE_PYTHON = f"""#!/bin/sh
-# Stands in for Python and pip: writes down what make asks for, and installs nothing.
+# Stands in for Python and pip: writes down what make asks for, and installs nothing but the path of
+# the package.
+[ "$1" = -I ] && exec {sys.executable} -I -c \
+    "import sys; sys.path.insert(0, open('.venv/path').read().strip()); exec(sys.argv[1])" "$3"
 [ "$1" = -c ] && exec {sys.executable} -c "import sys; $PRETEND; exec(sys.argv[1])" "$2"
 echo "$*" >> calls
 [ "$*" = "-m venv .venv" ] && mkdir -p .venv/bin && cp "$0" .venv/bin/python
 case "$*" in
     *requirements.lock) [ -z "$KILL" ] || kill -9 $PPID ;;
     *requirements-ray.lock) [ -z "$NO_RAY" ] ;;
+    *"-e .") echo "$PWD/src" > .venv/path ;;
 esac
 """
 
@@ -156,11 +160,19 @@ def make(*arguments: str, folder: Path = ROOT, **environ: str) -> subprocess.Com
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)
 
 
+def package(folder: Path) -> Path:
+    """What an interpreter would import; returns the path that it needs for that."""
+    (folder / "src" / "labelnoise").mkdir(parents=True)
+    (folder / "src" / "labelnoise" / "__init__.py").touch()
+    return folder / "src"
+
+
 @pytest.fixture
 def clone(tmp_path):
     """A folder with what `make env` reads, and a stand-in for Python."""
     for name in ("Makefile", "requirements.lock", "requirements-ray.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
+    package(tmp_path)
     (tmp_path / "python").write_text(FAKE_PYTHON)
     (tmp_path / "python").chmod(0o755)
     return tmp_path
@@ -224,6 +236,22 @@ def test_env_starts_over_after_a_killed_install(clone):
 
 
 @needs_make
+@pytest.mark.parametrize("moved", ["to another folder", "away", "and its interpreter is gone"])
+def test_env_renews_an_environment_that_holds_another_package(clone, moved):
+    make("env", "PYTHON=./python", folder=clone)
+    calls(clone)
+    if moved == "and its interpreter is gone":
+        (clone / ".venv" / "bin" / "python").unlink()
+    else:
+        other = package(clone / "other") if moved == "to another folder" else clone / "nowhere"
+        (clone / ".venv" / "path").write_text(str(other))
+    renewed = [*INSTALL, "-V"] if "interpreter" not in moved else ["-m venv .venv", *INSTALL, "-V"]
+    for expected in (renewed, []):
+        assert make("env", "PYTHON=./python", folder=clone).returncode == 0
+        assert calls(clone) == expected
+
+
+@needs_make
 def test_ray_is_installed_once_and_only_for_those_who_ask_for_it(clone):
     asked = "-m pip install --disable-pip-version-check -r requirements-ray.lock"
     for executor, wanted in (("local", 0), ("ray", 1), ("ray", 0)):
@@ -264,6 +292,13 @@ def test_a_ready_python_named_on_the_command_line_is_used_as_it_is():
     assert planned == f"{sys.executable} -m labelnoise.reproduce --profile smoke --executor local\n"
 
 
+@needs_make
+def test_workers_and_force_reach_the_main_job(clone):
+    done = make("reproduce", "WORKERS=4", "FORCE=1", "PYTHON=./python", folder=clone)
+    assert done.returncode == 0
+    assert calls(clone)[-1].endswith(" --executor local --workers 4 --force")
+
+
 @in_venv
 @needs_make
 def test_an_audit_is_repeated_by_its_seed():
@@ -277,13 +312,13 @@ def test_an_audit_is_repeated_by_its_seed():
 def test_clean_keeps_evidence_data_and_environment(clone):
     kept, removed = {"results", "data", ".venv", "src"}, {"reproduced", "build", ".pytest_cache"}
     for name in kept | removed:
-        (clone / name).mkdir()
+        (clone / name).mkdir(exist_ok=True)
     (clone / "src" / "__pycache__").mkdir()
     make("clean", folder=clone)
     left = {path.name for path in clone.iterdir()}
     assert kept <= left
     assert not removed & left
-    assert not list((clone / "src").iterdir())
+    assert [path.name for path in (clone / "src").iterdir()] == ["labelnoise"]
 
 
 def test_both_ci_only_call_make_test():

@@ -4,19 +4,31 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
 from labelnoise import experiments
-from labelnoise.reproduce import job, report
+from labelnoise.experiments import Run
+from labelnoise.reproduce import job, report, steps
 from labelnoise.runs import ledger
+
+RUNS = experiments.smoke()
+
+
+@pytest.fixture
+def digits_record() -> dict:
+    """A record of the first of ``RUNS``, as far as a ledger looks at it."""
+    return {"config": RUNS[0].config, "result": {}, "curves": {}, "provenance": {"date": "2020"}}
 
 
 def notebook(path: Path, *sources: str) -> Path:
@@ -42,23 +54,39 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "out.ipynb").exists()
 
 
+# ------------------------------------------------------------------ only what changed, and wholly
+
+
+def made(directory: Path) -> set[str]:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix() for path in files}
+
+
+PICTURE = """
+import os, pathlib
+folder = pathlib.Path(os.environ["LABELNOISE_OUT"]) / "figures"
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "00_a.png").write_text(profile)
+"""
+
+
 def test_a_failed_notebook_leaves_nothing_behind_and_hides_what_was_there(tmp_path):
-    source = notebook(tmp_path / "00_a.ipynb", "raise RuntimeError('broken cell')")
-    target = tmp_path / "out" / "00_a.ipynb"
-    target.parent.mkdir()
-    target.write_text("from an earlier run")
+    out = tmp_path / "out"
+    source = notebook(tmp_path / "00_a.ipynb", PICTURE)
+    job.make_notebook(source, out, {"profile": "replay"})
+    assert made(out) == {"notebooks/00_a.ipynb", "figures/00_a.png", ".made/00_a.json"}
+    notebook(source, PICTURE, "raise RuntimeError('broken cell')")
     with pytest.raises(PapermillExecutionError, match="broken cell"):
-        job.execute(source, target, {"profile": "smoke"})
-    assert list(target.parent.iterdir()) == []
+        job.make_notebook(source, out, {"profile": "replay"})
+    assert made(out) == set()
 
 
-def test_a_killed_execution_leaves_no_notebook_that_looks_done(tmp_path):
-    started = tmp_path / "started"
-    cell = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
-    source = notebook(tmp_path / "00_a.ipynb", cell)
-    target = tmp_path / "out" / "00_a.ipynb"
+def test_a_killed_notebook_is_not_taken_as_done_and_the_next_job_clears_it_away(tmp_path):
+    started, out = tmp_path / "started", tmp_path / "out"
+    cell = f"import time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    source = notebook(tmp_path / "00_a.ipynb", PICTURE, cell)
     code = ("from pathlib import Path; from labelnoise.reproduce import job; "
-            f"job.execute(Path({str(source)!r}), Path({str(target)!r}), {{}})")  # fmt: skip
+            f"job.make_notebook(Path({str(source)!r}), Path({str(out)!r}), {{}})")  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -71,7 +99,166 @@ def test_a_killed_execution_leaves_no_notebook_that_looks_done(tmp_path):
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert not target.exists()
+    assert {name.split("/")[0] for name in made(out)} == {".making"}
+    with steps.one_at_a_time(out):
+        assert made(out) == {".lock"}
+    assert made(out) == set()
+
+
+def make(step: steps.Step, book: ledger.Ledger, *runs: Run) -> None:
+    """A step that looks up some runs and draws one picture."""
+    with step.making() as folder:
+        for run in runs:
+            book.find(run)
+        (folder / "figures").mkdir(parents=True)
+        (folder / "figures" / "a.png").write_text(" ".join(run.key for run in runs))
+
+
+@pytest.fixture
+def steps_of(tmp_path) -> Callable[..., steps.Step]:
+    def step(**inputs: object) -> steps.Step:
+        return steps.Step("a", tmp_path / "out", {"the notebook": "1 + 1", **inputs})
+
+    return step
+
+
+def test_what_did_not_change_is_not_made_again(steps_of, here, capsys):
+    make(steps_of(), here, *RUNS)
+    assert not steps_of().is_due()
+    assert capsys.readouterr().out == "a: unchanged\n"
+    assert steps_of().is_due(force=True)
+
+
+def test_another_input_is_a_change_and_is_named(steps_of, here):
+    make(steps_of(), here, *RUNS)
+    assert "the notebook" in steps_of(**{"the notebook": "1 + 2"}).changed()
+    assert "precision" in steps_of(precision="float32").changed()
+
+
+def test_the_records_that_were_looked_up_count_found_or_missing_and_no_others(
+    steps_of, here, digits_record
+):
+    make(steps_of(), here, *RUNS)
+    here.write({**digits_record, "config": experiments.parity([0])[0].config})
+    assert steps_of().changed() is None, "nobody asked for it"
+    path = here.write(digits_record)
+    assert f"{RUNS[0].key}.json is new" in steps_of().changed()
+    make(steps_of(), here, *RUNS)
+    assert steps_of().changed() is None
+    path.write_text(path.read_text().replace("2020", "2021"))
+    assert f"{RUNS[0].key}.json changed" in steps_of().changed()
+    path.unlink()
+    assert f"{RUNS[0].key}.json is gone" in steps_of().changed()
+
+
+def test_the_arrays_beside_a_record_count(steps_of, here, digits_record):
+    here.write({**digits_record, "arrays": {"probabilities": np.zeros(3)}})
+    step = steps_of()
+    with step.making():
+        here.arrays(RUNS[0])
+    assert steps_of().changed() is None
+    here.path(RUNS[0]).with_suffix(".npz").unlink()
+    assert f"{RUNS[0].key}.npz is gone" in steps_of().changed()
+
+
+def test_a_record_that_came_meanwhile_is_seen_as_a_change(steps_of, here, digits_record):
+    with steps_of().making():
+        assert here.find(RUNS[0]) is None
+        here.write(digits_record)
+        assert here.find(RUNS[0]) is not None
+    assert f"{RUNS[0].key}.json is new" in steps_of().changed()
+
+
+def test_outputs_that_were_deleted_or_changed_by_hand_are_made_again(steps_of, here, tmp_path):
+    picture = tmp_path / "out" / "figures" / "a.png"
+    for spoil in (Path.unlink, lambda path: path.write_text("by hand")):
+        make(steps_of(), here, *RUNS)
+        spoil(picture)
+        assert steps_of().changed().startswith("figures/a.png was ")
+    make(steps_of(), here, *RUNS)
+    assert picture.read_text() == " ".join(run.key for run in RUNS)
+
+
+@pytest.mark.parametrize("state", ["", "{", "[]", '{"inputs": {}}', '{"inputs": [], "records": 1}'])
+def test_a_state_that_is_not_one_is_no_state(state, steps_of, here):
+    make(steps_of(), here)
+    steps_of().path.write_text(state)
+    assert steps_of().is_due()
+
+
+def test_an_output_of_an_earlier_run_does_not_stay(steps_of, here, tmp_path):
+    make(steps_of(), here)
+    with steps_of().making() as folder:
+        folder.mkdir()
+        (folder / "b.png").write_text("another")
+    assert made(tmp_path / "out") == {"b.png", ".made/a.json"}
+
+
+def test_a_notebooks_sources_and_parameters_count_and_its_outputs_do_not(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(job, "execute", lambda source, *arguments: asked.append(source.stem))
+    source = notebook(tmp_path / "00_a.ipynb", "print(1)")
+
+    def times() -> int:
+        job.make_notebook(source, tmp_path / "out", {"profile": "replay"})
+        return len(asked)
+
+    assert (times(), times()) == (1, 1)
+    book = nbformat.read(source, as_version=4)
+    book.cells[-1].outputs = [new_output("stream", text="1")]
+    nbformat.write(book, source)
+    assert times() == 1
+    notebook(source, "print(2)")
+    assert times() == 2
+    job.make_notebook(source, tmp_path / "out", {"profile": "headline"})
+    assert len(asked) == 3
+
+
+def test_two_jobs_do_not_write_at_once(tmp_path):
+    order = []
+
+    def second() -> None:
+        with steps.one_at_a_time(tmp_path):
+            order.append("second")
+
+    with steps.one_at_a_time(tmp_path):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(timeout=0.2)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+
+
+def test_the_report_is_made_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(report, "write", lambda *arguments: asked.append(arguments))
+    for _ in range(2):
+        assert job.make_report("replay", tmp_path) == tmp_path / "REPORT.md"
+    assert len(asked) == 1
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "03_memorisation.png").write_text("a new picture")
+    job.make_report("replay", tmp_path)
+    assert len(asked) == 2
+
+
+# -------------------------------------------------------------------------------- what is asked
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "abc", "1.5", ""])
+def test_no_number_of_workers_is_refused_before_anything(workers, capsys, monkeypatch):
+    monkeypatch.setattr(job, "reproduce", None)
+    with pytest.raises(SystemExit):
+        job.main(["--workers", workers])
+    assert f"workers={workers!r} must be" in capsys.readouterr().err
+
+
+def test_the_command_line_passes_on_what_it_is_told(monkeypatch):
+    asked = []
+    monkeypatch.setattr(job, "reproduce", lambda *told: asked.append(told))
+    job.main(["--profile", "smoke", "--workers", "4", "--force"])
+    job.main([])
+    assert asked == [("smoke", "local", 4, True), ("auto", "local", None, False)]
 
 
 def test_unknown_profile_names_the_known_ones(capsys):
@@ -83,8 +270,9 @@ def test_unknown_profile_names_the_known_ones(capsys):
 
 def test_what_will_happen_is_said_before_it_does(capsys, tmp_path):
     here = ledger.Ledger(tmp_path)
-    job.announce("smoke", experiments.profile_runs("smoke"), here)
+    job.announce("smoke", experiments.profile_runs("smoke"), here, workers=4)
     said = capsys.readouterr().out
+    assert "2 side by side" in said, "no more than there are runs"
     assert "profile smoke: 2 runs to train" in said
     assert "expected time" in said
     assert "disk" in said
@@ -93,7 +281,7 @@ def test_what_will_happen_is_said_before_it_does(capsys, tmp_path):
 def test_a_cluster_is_announced_and_used(capsys, tmp_path, monkeypatch):
     asked = []
 
-    def train_missing(runs: list, here: ledger.Ledger, *, executor: str) -> int:
+    def train_missing(runs: list, here: ledger.Ledger, *, executor: str, workers: None) -> int:
         asked.append(executor)
         raise job.SweepError("no cluster here")
 
@@ -118,8 +306,8 @@ def test_stripping_keeps_outputs_and_drops_what_depends_on_the_moment(tmp_path):
 
 
 def test_report_puts_paper_committed_and_this_machine_side_by_side(tmp_path):
-    path = report.write("replay", tmp_path)
-    text = path.read_text()
+    report.write("replay", tmp_path)
+    text = (tmp_path / report.NAME).read_text()
     assert "| paper " in text
     assert "| committed " in text
     assert "| this machine " in text

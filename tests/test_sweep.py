@@ -410,3 +410,11 @@ def test_no_more_cores_are_used_than_allowed(monkeypatch):
     assert 1 <= workers.available_cores() <= os.cpu_count()
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
     assert workers.available_cores() == 3
+
+
+def test_a_gpu_has_one_run_at_a_time_unless_more_are_asked_for(monkeypatch):
+    monkeypatch.setattr(workers, "available_cores", lambda: 2)
+    for cuda, limit in ((False, 2), (True, 1)):
+        monkeypatch.setattr(workers.torch.cuda, "is_available", lambda found=cuda: found)
+        assert workers.Workers([]).limit == limit
+        assert workers.Workers([], 4).limit == 4

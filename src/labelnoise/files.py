@@ -9,6 +9,7 @@ holds it. Data sets, too, are fetched by one process at a time.
 
 import contextlib
 import errno
+import hashlib
 import os
 import tempfile
 from multiprocessing import reduction
@@ -45,6 +46,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         os.unlink(partial)
         raise
+
+
+def sha256(path: Path) -> str | None:
+    """The SHA-256 of what the file holds; None if there is no such file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 class Lock:

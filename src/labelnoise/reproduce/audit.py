@@ -35,8 +35,9 @@ from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.manifest import ManifestError
 from labelnoise.runs.progress import describe
 from labelnoise.runs.sweep import SweepError, missing, train_missing
-from labelnoise.runs.workers import available_cores
+from labelnoise.runs.workers import default_limit
 
+REFUSALS = (ValueError, data.DataError, ManifestError, RecordError, SweepError)
 MINUTES = 20.0  # what a CPU may take for a run: the headline's take 12 to 17
 
 
@@ -119,8 +120,7 @@ def retrained(
 
 def expected_minutes(seconds: Sequence[float]) -> float:
     """sum(seconds) / workers / 60, and no less than the longest."""
-    workers = 1 if torch.cuda.is_available() else available_cores()
-    return max(sum(seconds) / workers, *seconds, 0.0) / 60
+    return max(sum(seconds) / default_limit(), *seconds, 0.0) / 60
 
 
 def title(record: dict) -> str:
@@ -157,9 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = Ledger(REPRODUCED / "audit" / str(chosen.seed))
     try:
         findings = audit(chosen.n, chosen.seed, chosen.affordable, COMMITTED, here)
-    except (
-        ValueError, data.DataError, ManifestError, RecordError, SweepError, OSError
-    ) as error:  # fmt: skip
+    except (*REFUSALS, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, (word, why) in findings:

@@ -26,6 +26,7 @@ from labelnoise.runs import manifest
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.manifest import ManifestError
 from labelnoise.runs.sweep import SweepError, train_missing
+from labelnoise.runs.workers import at_least_one
 from labelnoise.training.machine import commit
 
 LOWEST = 19  # the niceness of what should disturb nobody
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="labelnoise.reproduce.evidence", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--workers", type=int, help="runs at a time (default: one a core)")
+    parser.add_argument("--workers", type=at_least_one, help="runs at a time (default: one a core)")
     parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
     chosen = parser.parse_args(arguments)
     ledger = Ledger(COMMITTED)

@@ -43,13 +43,13 @@ class History:
 def read(directory: Path) -> History | None:
     """The history of ``directory``; None without git, outside a repository, or if git has none of
     its files."""
-    told = git(directory, "log", "--format=%H %ct")
+    log = git(directory, "log", "--format=%H %ct")
     # Every change of every file, also by the merges themselves, a rename as what it is on disk.
     changes = ("--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "--relative")
     raw = git(directory, "log", "--format=", *changes, "--", ".")
-    if not told or not raw:
+    if not log or not raw:
         return None
-    commits = dict(line.split() for line in told.splitlines())
+    commits = dict(line.split() for line in log.splitlines())
     contents: dict[str, set[str]] = {}
     for line in raw.splitlines():  # :100644 100644 <before> <after> M<tab>path
         fields, _, name = line.partition("\t")

@@ -2,13 +2,15 @@
 
     python -m labelnoise.reproduce --profile headline
 
-Each step can be killed at any moment: runs are recorded whole or not at all, a notebook is
-executed under a temporary name and renamed last, and the report is written at the end. The next
-call keeps every finished run and makes the rest anew.
+Each step can be killed at any moment: runs are recorded whole or not at all, and a notebook with
+its figures and tables counts once all of it is there. The next call keeps what is finished and
+makes the rest; of what is finished it makes again what rests on something that changed
+(``steps.py``).
 """
 
 import argparse
-import os
+import functools
+import platform
 import shutil
 import sys
 import tempfile
@@ -23,41 +25,88 @@ from papermill.exceptions import PapermillExecutionError
 
 from labelnoise import data, experiments
 from labelnoise.experiments import Run, profile_runs
-from labelnoise.files import COMMITTED, REPRODUCED, ROOT, write_atomically
+from labelnoise.files import COMMITTED, REPRODUCED, ROOT, sha256, write_atomically
 from labelnoise.reproduce import report
+from labelnoise.reproduce.steps import Step, environment, one_at_a_time
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.sweep import EXECUTORS, SweepError, missing, train_missing
-from labelnoise.runs.workers import available_cores
-from labelnoise.training.machine import precision
+from labelnoise.runs.workers import at_least_one, default_limit
+from labelnoise.training.machine import PACKAGE, precision
 
 NOTEBOOKS = ROOT / "notebooks"
+LOCK = ROOT / "requirements.lock"
 
 
-def reproduce(profile: str, executor: str = "local") -> Path:
-    """Runs everything for ``profile``, its training on ``executor``, and returns the path of the
-    report."""
+def reproduce(
+    profile: str, executor: str = "local", workers: int | None = None, force: bool = False
+) -> Path:
+    """Runs everything for ``profile``, its training on ``executor``, ``workers`` runs at a time,
+    and returns the path of the report. With ``force``, notebooks and report are made again even if
+    nothing changed; runs that are recorded never are."""
     if profile == "auto":
         profile = "gpu" if torch.cuda.is_available() else "headline"
     runs = profile_runs(profile)
     here = Ledger(REPRODUCED / "results")
-    announce(profile, runs, here, executor)
-    trained = train_missing(runs, here, executor=executor)
+    announce(profile, runs, here, executor, workers)
+    trained = train_missing(runs, here, executor=executor, workers=workers)
     print(f"training: {trained} runs trained now, {len(runs) - trained} were already recorded")
-    os.environ["LABELNOISE_OUT"] = str(REPRODUCED)
-    for source in notebooks():
-        execute(source, REPRODUCED / "notebooks" / source.name, {"profile": profile})
-    return report.write(profile)
+    with one_at_a_time(REPRODUCED):
+        for source in notebooks():
+            make_notebook(source, REPRODUCED, {"profile": profile}, force)
+        return make_report(profile, REPRODUCED, force)
 
 
-def announce(profile: str, runs: Sequence[Run], here: Ledger, executor: str = "local") -> None:
+def make_notebook(source: Path, directory: Path, parameters: dict, force: bool = False) -> None:
+    """``notebooks/<name>`` below ``directory``, and its figures and tables, if that is due."""
+    cells = [[cell.cell_type, cell.source] for cell in nbformat.read(source, as_version=4).cells]
+    inputs = {"the notebook": cells, "its parameters": parameters, **surroundings()}
+    step = Step(source.stem, directory, inputs)
+    if step.is_due(force):
+        with step.making() as folder:
+            execute(source, folder / "notebooks" / source.name, parameters)
+
+
+def make_report(profile: str, directory: Path, force: bool = False) -> Path:
+    """The report below ``directory``, if that is due; returns its path."""
+    pictures = {name: sha256(path) for name, path in report.pictures(directory).items()}
+    step = Step("report", directory, {"profile": profile, "figures": pictures, **surroundings()})
+    if step.is_due(force):
+        with step.making() as folder:
+            report.write(profile, folder, directory)
+    return directory / report.NAME
+
+
+@functools.cache
+def surroundings() -> dict[str, object]:
+    """What every step depends on, as it is when this process first asks."""
+    package = {str(p.relative_to(PACKAGE)): sha256(p) for p in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        "the package": package,
+        LOCK.name: sha256(LOCK),
+        "Python or torch": [platform.python_version(), torch.__version__],
+        "precision": precision(device()),
+    }
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def announce(
+    profile: str,
+    runs: Sequence[Run],
+    here: Ledger,
+    executor: str = "local",
+    workers: int | None = None,
+) -> None:
     """Says what is about to happen, before it does. What a cluster is made of, its executor says
     once it is connected, which is before it trains."""
     todo = missing(runs, here)
     if executor == "local":
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        side_by_side = 1 if device.type == "cuda" else min(available_cores(), len(todo)) or 1
-        where = f"this machine ({device.type}, {precision(device)}, {side_by_side} side by side)"
-        time = expected_time(todo, device, side_by_side)
+        side_by_side = min(workers or default_limit(), len(todo)) or 1
+        where = f"{device().type}, {precision(device())}, {side_by_side} side by side"
+        where = f"this machine ({where})"
+        time = expected_time(todo, device(), side_by_side)
     else:
         where = f"a cluster (executor {executor})"
         time = expected_time(todo, torch.device("cpu"), 1)
@@ -68,8 +117,8 @@ def announce(profile: str, runs: Sequence[Run], here: Ledger, executor: str = "l
         "already recorded here; everything else is replayed from results/"
     )
     print(
-        f"expected time: {time}, then about a minute for the notebooks; disk: under 100 MB for the "
-        f"results, {free:.0f} GB free",
+        f"expected time: {time}, then about a minute for the notebooks, if anything changed; disk: "
+        f"under 100 MB for the results, {free:.0f} GB free",
         flush=True,
     )
 
@@ -102,7 +151,7 @@ def notebooks() -> list[Path]:
 
 
 def execute(source: Path, target: Path, parameters: dict) -> None:
-    """Executes a notebook into ``target``, which appears only once it is complete.
+    """Executes a notebook into ``target``, cell by cell.
 
     papermill would only warn about an unknown parameter and run the default, so it is refused.
     Raises ``ValueError`` for that, ``PapermillExecutionError`` if a cell fails.
@@ -112,22 +161,17 @@ def execute(source: Path, target: Path, parameters: dict) -> None:
         raise ValueError(
             f"notebook {source.name} has no parameter {sorted(unknown)}; it has {sorted(known)}"
         )
-    print(f"notebook {source.name}", flush=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)  # what is there belongs to an earlier run
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        partial = Path(folder) / source.name
-        papermill.execute_notebook(
-            str(source),
-            str(partial),
-            parameters=parameters,
-            cwd=str(NOTEBOOKS),
-            kernel_name="python3",
-            progress_bar=sys.stderr.isatty(),
-            log_output=False,
-            extra_arguments=["--log-level=CRITICAL"],  # else every kernel warns about its transport
-        )
-        write_atomically(target, partial.read_bytes())
+    papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=parameters,
+        cwd=str(NOTEBOOKS),
+        kernel_name="python3",
+        progress_bar=sys.stderr.isatty(),
+        log_output=False,
+        extra_arguments=["--log-level=CRITICAL"],  # else every kernel warns about its transport
+    )
 
 
 def publish() -> None:
@@ -136,9 +180,10 @@ def publish() -> None:
     tree."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
-        os.environ["LABELNOISE_OUT"] = str(fresh)
-        for source in notebooks():
-            execute(source, fresh / "notebooks" / source.name, {})
+        with environment(LABELNOISE_OUT=folder):
+            for source in notebooks():
+                print(source.stem, flush=True)
+                execute(source, fresh / "notebooks" / source.name, {})
         for executed in sorted((fresh / "notebooks").glob("*.ipynb")):
             write_atomically(NOTEBOOKS / executed.name, stripped(executed))
         for kind in ("figures", "tables"):
@@ -170,13 +215,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", default="auto",
                         help=f"auto or one of {', '.join(experiments.PROFILES)}")  # fmt: skip
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where runs train")
+    parser.add_argument(
+        "--workers", type=at_least_one, help="runs at a time (default: one a core, one on a GPU)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="make again what did not change (but for runs), too"
+    )
     parser.add_argument("--publish", action="store_true", help="refresh the committed notebooks")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.publish:
             publish()
         else:
-            print(f"report: {reproduce(chosen.profile, chosen.executor)}")
+            made = reproduce(chosen.profile, chosen.executor, chosen.workers, chosen.force)
+            print(f"report: {made}")
     except (ValueError, data.DataError, RecordError, SweepError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

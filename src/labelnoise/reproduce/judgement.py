@@ -91,7 +91,7 @@ def judge(record: dict, again: dict, records: Sequence[dict]) -> Verdict:
             why += f"; the record names its processor by a word only, {made['device']}"
         return Verdict(FALLS, why)
     if record["result"]["diverged_at"] and again["result"]["diverged_at"]:
-        was, now = ({n: v for n, v in of.items() if "curves." not in n} for of in (was, now))
+        was, now = ({n: v for n, v in each.items() if "curves." not in n} for each in (was, now))
         unlike = [name for name in unlike if name in was]
     if unlike:
         return Verdict(FALLS, f"DIFFERS: {listed(unlike, was, now)}")
@@ -115,11 +115,11 @@ def agreement(was: dict, now: dict, own: list[dict], pool: list[list[dict]]) -> 
         valued = [i for i, value in enumerate(was[name]) if value is not None]
         if not valued:
             continue
-        a, b = (np.array(of[name], dtype=float)[valued] for of in (was, now))
+        a, b = (np.array(each[name], dtype=float)[valued] for each in (was, now))
         if (spread := spread_of(name, valued, own, pool)) is None:
             unjudged.append(name)
             continue
-        counts = all(isinstance(of[name][i], int) for of in (was, now) for i in valued)
+        counts = all(isinstance(each[name][i], int) for each in (was, now) for i in valued)
         s, df = np.maximum(spread[0], (1 if counts else 0.01) / math.sqrt(12)), spread[1]
         over = np.mean if name.startswith("curves.") else np.max
         limit = stats.t.ppf((1 + LEVEL) / 2, df) * over(s) * math.sqrt(2)
@@ -154,9 +154,9 @@ def spread_of(
 ) -> tuple[np.ndarray, int] | None:
     """``s`` of each entry that has a value, and ``df``; None if there are too few seeds."""
 
-    def table(of: list[dict]) -> np.ndarray:
+    def table(seeds: list[dict]) -> np.ndarray:
         """``[n, entries]``: of the seeds that have a value wherever the record has."""
-        entries = [[seed[name][i] for i in valued] for seed in of
+        entries = [[seed[name][i] for i in valued] for seed in seeds
                    if len(seed.get(name, ())) > valued[-1]]  # fmt: skip
         return np.array([row for row in entries if None not in row], dtype=float)
 
@@ -187,9 +187,9 @@ def flat(values: dict, prefix: str) -> Iterator[tuple[str, list]]:
             yield prefix + name, [value]
 
 
-def without_value(of: dict[str, list], name: str) -> list[bool] | None:
+def without_value(record: dict[str, list], name: str) -> list[bool] | None:
     """Which entries have no value; None where the number itself is not there."""
-    return [value is None for value in of[name]] if name in of else None
+    return [value is None for value in record[name]] if name in record else None
 
 
 def listed(names: list[str], was: dict, now: dict) -> str:

@@ -15,14 +15,15 @@ from labelnoise.analysis.rules import claims as rule
 from labelnoise.files import REPRODUCED, write_atomically
 from labelnoise.runs.sweep import Outcome, sweep
 
-# (file below figures/, what to see in it)
-FIGURES = (
-    ("03_learning_curves", "Clean test accuracy while training: CE rises, then memorises the "
-     "noise and falls; the robust losses do not."),
-    ("03_memorisation", "What the network predicts on mislabelled training samples: the wrong "
-     "label (memorised) or the true one (corrected)."),
-)  # fmt: skip
+FIGURES = {
+    "03_learning_curves": "Clean test accuracy while training: CE rises, then memorises the noise "
+    "and falls; the robust losses do not.",
+    "03_memorisation": "What the network predicts on mislabelled training samples: the wrong label "
+    "(memorised) or the true one (corrected).",
+}
+"""Name below ``figures/`` -> what to see in it."""
 
+NAME = "REPORT.md"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; font-size: 13px; margin: 1rem 0 }
@@ -31,15 +32,14 @@ th { background: #f2f2f2 } img { max-width: 100% }
 """
 
 
-def write(profile: str, directory: Path = REPRODUCED) -> Path:
-    """Writes both forms of the report below ``directory``; returns the path of ``REPORT.md``."""
+def write(profile: str, into: Path, directory: Path = REPRODUCED) -> None:
+    """Writes both forms of the report into a folder, with the pictures below ``directory``."""
     committed = sweep(rule.judged_runs(), "replay")
     mine = experiments.profile_runs(profile)
     here = [o for o in sweep(mine, profile) if o.source == "here"]
     sections = content(profile, committed, here)
-    write_atomically(directory / "report.html", as_html(sections, directory))
-    write_atomically(directory / "REPORT.md", as_markdown(sections, directory))
-    return directory / "REPORT.md"
+    write_atomically(into / "report.html", as_html(sections, directory))
+    write_atomically(into / NAME, as_markdown(sections, directory))
 
 
 def content(profile: str, committed: list[Outcome], here: list[Outcome]) -> list[tuple]:
@@ -86,8 +86,8 @@ def as_markdown(sections: list[tuple], directory: Path) -> str:
     for heading, text, table in sections:
         body = "(none)" if table is None or table.empty else table.to_markdown()
         parts += [f"## {heading}", text, body]
-    for name, caption in present_figures(directory):
-        parts += [f"![{caption}](figures/{name}.png)", caption]
+    for name in pictures(directory):
+        parts += [f"![{FIGURES[name]}](figures/{name}.png)", FIGURES[name]]
     parts.append("The executed notebooks lie in `notebooks/` beside this file.")
     return "\n\n".join(parts) + "\n"
 
@@ -100,11 +100,11 @@ def as_html(sections: list[tuple], directory: Path) -> str:
         if table is not None and not table.empty:
             with pd.option_context("display.max_colwidth", None):
                 parts.append(table.to_html(border=0))
-    for name, caption in present_figures(directory):
-        picture = base64.b64encode((directory / "figures" / f"{name}.png").read_bytes()).decode()
-        source = f"data:image/png;base64,{picture}"
-        parts.append(f"<figure><img src='{source}' alt='{html.escape(caption)}'>"
-                     f"<figcaption>{html.escape(caption)}</figcaption></figure>")  # fmt: skip
+    for name, path in pictures(directory).items():
+        caption = html.escape(FIGURES[name])
+        source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        parts.append(f"<figure><img src='{source}' alt='{caption}'>"
+                     f"<figcaption>{caption}</figcaption></figure>")  # fmt: skip
     head = f"<meta charset='utf-8'><title>Report</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
 
@@ -126,5 +126,7 @@ def update_readme(readme: Path) -> None:
     write_atomically(readme, f"{before}{begin}\n{table}\n{end}{after}")
 
 
-def present_figures(directory: Path) -> list[tuple[str, str]]:
-    return [f for f in FIGURES if (directory / "figures" / f"{f[0]}.png").exists()]
+def pictures(directory: Path) -> dict[str, Path]:
+    """Those of ``FIGURES`` that the notebooks have drawn below ``directory``."""
+    paths = {name: directory / "figures" / f"{name}.png" for name in FIGURES}
+    return {name: path for name, path in paths.items() if path.exists()}

@@ -93,7 +93,7 @@ class Cluster:
         task = self.task.options(**options).remote(run, None if self.share else "cpu")
         self.out[task] = run
 
-    def hear(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
+    def poll(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
         """What comes within ``timeout`` seconds: run and ``record``, the record, or ``failed``, the
         reason."""
         if not self.out:

@@ -10,6 +10,7 @@ Records from before there was a seal have none; ``results/MANIFEST.sha256`` vouc
 import hashlib
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from labelnoise import files
 from labelnoise.config import Run, config_key
 from labelnoise.files import write_atomically
 
@@ -24,6 +26,10 @@ EXACT = ("config", "result", "curves")  # bit-identical on one machine
 PARTS = (*EXACT, "provenance")
 DAMAGED_ARRAYS = (ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, zlib.error,
                   zipfile.BadZipFile)  # fmt: skip
+
+LOOKUPS = "LABELNOISE_LOOKUPS"
+"""Names, in the environment, a file for a line of JSON a look-up: ``[path, SHA-256 of what is there
+or null]``. So the main job learns on which records a notebook rests, and which it found missing."""
 
 
 class RecordError(RuntimeError):
@@ -45,6 +51,7 @@ class Ledger:
         Raises ``RecordError`` for a record that is damaged, edited, or of another config.
         """
         path = self.path(run)
+        note(path)
         return read(path) if path.exists() else None
 
     def arrays(self, run: Run) -> dict[str, np.ndarray] | None:
@@ -55,6 +62,7 @@ class Ledger:
         """
         path = self.path(run).with_suffix(".npz")
         record = self.find(run)
+        note(path)
         if record is None or not path.exists():
             return None
         try:
@@ -109,6 +117,13 @@ class Ledger:
                 "the directory writable, then run again: finished runs are kept"
             ) from error
         return path
+
+
+def note(path: Path) -> None:
+    """Adds a line to the file that ``$LABELNOISE_LOOKUPS`` names, if it names one."""
+    if log := os.environ.get(LOOKUPS):
+        with open(log, "a") as file:
+            file.write(json.dumps([str(path.absolute()), files.sha256(path)]) + "\n")
 
 
 def seal(record: dict) -> dict:

@@ -40,13 +40,13 @@ def read(directory: Path) -> dict[str, str]:
         raise ManifestError(f"{path} cannot be read ({error}); restore it with git") from error
     listed: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        told = LINE.fullmatch(line)
-        if told is None or ".." in PurePosixPath(told[2]).parts or told[2] in listed:
+        match = LINE.fullmatch(line)
+        if match is None or ".." in PurePosixPath(match[2]).parts or match[2] in listed:
             raise ManifestError(
                 f"{path}, line {number}: {line[:100]!r} is not a hash and a path of its own; "
                 "restore the file with git"
             )
-        listed[told[2]] = told[1]
+        listed[match[2]] = match[1]
     return listed
 
 

@@ -12,9 +12,7 @@ one of them, and the others pick up its record.
 
 import argparse
 import contextlib
-import errno
 import itertools
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +22,14 @@ import torch
 
 from labelnoise import data
 from labelnoise.experiments import GRIDS, Run, profile_runs
-from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, take
+from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock
+from labelnoise.runs.checkpoints import Checkpoints
 from labelnoise.runs.cluster import Cluster, ClusterError
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.progress import Progress
-from labelnoise.runs.workers import Workers
+from labelnoise.runs.workers import Workers, at_least_one
 from labelnoise.tracing.origin import remembered
 from labelnoise.training.machine import precision
-from labelnoise.training.methods import SHARED, first_training
 
 EXECUTORS = {"local": Workers, "ray": Cluster}
 """Where runs train: in processes of this machine, or on the nodes of a Ray cluster."""
@@ -135,142 +133,130 @@ def train_missing(
     if workers is not None and workers < 1:
         raise ValueError(f"workers={workers} must be at least 1, or None for as many as fit")
     precision(torch.device("cpu"))  # a misspelt one is refused here, not by every worker
-    todo = missing(runs, ledger)
-    checkpoints = ledger.directory / ".checkpoints"
-    tidy([run for run in runs if run.key not in {of.key for of in todo}], ledger, checkpoints)
-    if not todo:
-        remove_shared(runs, checkpoints)
-        return 0
-    try:
-        for folder in {checkpoints, *(ledger.path(run).parent for run in todo)}:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-    except OSError as error:
-        raise SweepError(
-            f"cannot write to {ledger.directory}: {error}; choose a place that is "
-            "writable and has space"
-        ) from error
-    try:
-        place = EXECUTORS[executor](todo, workers)
-    except ClusterError as error:
-        raise SweepError(str(error)) from error
-    trained, failures = run_side_by_side(todo, ledger, checkpoints, place)
-    if failures:
-        reasons = "\n".join(
-            f"- {run.label}, seed {run.seed} ({run.key}): {why}" for run, why in failures
-        )
-        raise SweepError(
-            f"{len(failures)} of {len(todo)} runs failed; the others are recorded. "
-            f"Run again to resume them.\n{reasons}"
-        )
-    remove_shared(runs, checkpoints)
+    todo, checkpoints = missing(runs, ledger), Checkpoints(ledger)
+    lacking = {run.key for run in todo}
+    checkpoints.clean_recorded([run for run in runs if run.key not in lacking])
+    trained = 0
+    if todo:
+        try:
+            checkpoints.make_folders(todo)
+        except OSError as error:
+            raise SweepError(
+                f"cannot write to {ledger.directory}: {error}; choose a place that is "
+                "writable and has space"
+            ) from error
+        try:
+            place = EXECUTORS[executor](todo, workers)
+        except ClusterError as error:
+            raise SweepError(str(error)) from error
+        trained = run_side_by_side(todo, checkpoints, place)
+    checkpoints.clean_shared(runs)
     return trained
 
 
-def tidy(recorded: Sequence[Run], ledger: Ledger, checkpoints: Path) -> None:
-    """Removes what sweeps that were killed left beside the records of finished runs."""
-    if checkpoints.exists():
-        left = {path.name.partition(".")[0] for path in checkpoints.iterdir()}
-        for run in recorded:
-            with contextlib.suppress(OSError):  # it is in nobody's way
-                if run.key in left and (lock := take(checkpoints / f"{run.key}.lock")):
-                    remove_leftovers(run, ledger, checkpoints)
-                    lock.release()
-
-
-def remove_leftovers(run: Run, ledger: Ledger, checkpoints: Path) -> None:
-    """Removes what was half-written for ``run``, whose lock must be held, and its checkpoints once
-    it is recorded."""
-    stale = [*checkpoints.glob(f"{run.key}.*.partial")]
-    stale += ledger.path(run).parent.glob(f".{run.key}.*")
-    if ledger.path(run).exists():
-        stale += [checkpoints / f"{run.key}.pt", *checkpoints.glob(f"{run.key}.[0-9]*.pt")]
-    for path in stale:
-        path.unlink(missing_ok=True)
-
-
-def remove_shared(recorded: Sequence[Run], checkpoints: Path) -> None:
-    """Removes the trainings that runs began with, all of which are recorded. A half-written one
-    stays while some run is under way, which may be writing it."""
-    left = {path.name.partition(".")[0] for path in checkpoints.glob(f"*{SHARED}.*")}
-    endings = ("pt",) if any(checkpoints.glob("*.lock")) else ("pt", "*.partial")
-    for run in recorded if left else ():
-        if run.warm_start and (key := first_training(run).key) in left:
-            for ending in endings:
-                for path in checkpoints.glob(f"{key}{SHARED}.{ending}"):
-                    path.unlink(missing_ok=True)
-
-
 def run_side_by_side(
-    todo: Sequence[Run], ledger: Ledger, checkpoints: Path, executor: Workers | Cluster
-) -> tuple[int, list[tuple[Run, str]]]:
+    todo: Sequence[Run], checkpoints: Checkpoints, executor: Workers | Cluster
+) -> int:
     """Trains ``todo``, as many at a time as ``executor`` has room for; returns how many runs it
-    trained, and the failures with reasons. Runs that another sweep is training come last."""
-    waiting, locks, trained, failures = list(todo), {}, 0, []
+    trained. ``SweepError``, at its end, if some failed."""
     with Progress(todo) as progress:
+        under_way = UnderWay(todo, checkpoints, executor, progress)
         try:
-            while waiting or locks:
-                room = executor.room()
-                for run in waiting[:]:
-                    if len(locks) >= room:
-                        break
-                    try:
-                        if (lock := take(checkpoints / f"{run.key}.lock")) is None:
-                            continue  # another sweep trains it
-                        waiting.remove(run)
-                        if start(run, lock, ledger, checkpoints, executor):
-                            locks[run.key] = lock
-                        else:
-                            progress.elsewhere(run)
-                    except (OSError, RecordError) as error:
-                        failures.append((run, f"{type(error).__name__}: {error}"))
-                        waiting = [other for other in waiting if other is not run]
-                if waiting and not locks:
-                    progress.wait_for(waiting, checkpoints)
-                for run, kind, content in executor.hear(timeout=LOOK_AGAIN):
-                    if kind == "epoch":
-                        progress.update(run, content)
-                        continue
-                    why = content if kind == "failed" else store(content, run, ledger, checkpoints)
-                    locks.pop(run.key).release()
-                    if why is None:
-                        trained += 1
-                        progress.finish(run, content)
-                    else:
-                        failures.append((run, why))
-        finally:  # an interrupt: whoever sweeps next, in this process too, must find the runs free
-            executor.stop()
-            for lock in locks.values():
-                lock.release()
-    return trained, failures
+            while not under_way.finished():
+                under_way.launch()
+                under_way.collect()
+        finally:
+            under_way.stop()
+    if under_way.failures:
+        reasons = "\n".join(
+            f"- {run.label}, seed {run.seed} ({run.key}): {why}" for run, why in under_way.failures
+        )
+        raise SweepError(
+            f"{len(under_way.failures)} of {len(todo)} runs failed; the others are recorded. "
+            f"Run again to resume them.\n{reasons}"
+        )
+    return under_way.trained
 
 
-def start(
-    run: Run, lock: Lock, ledger: Ledger, checkpoints: Path, executor: Workers | Cluster
-) -> bool:
-    """Hands ``run`` to ``executor``; False if another sweep has recorded it, whose lock is then
-    released."""
-    try:
-        remove_leftovers(run, ledger, checkpoints)
-        if ledger.find(run) is not None:
+class UnderWay:
+    """Runs on their way to a record: ``waiting`` ones, those whose ``locks`` are held because they
+    train here, how many are ``trained``, and the ``failures`` with reasons."""
+
+    def __init__(
+        self,
+        todo: Sequence[Run],
+        checkpoints: Checkpoints,
+        executor: Workers | Cluster,
+        progress: Progress,
+    ):
+        self.checkpoints, self.ledger = checkpoints, checkpoints.ledger
+        self.executor, self.progress = executor, progress
+        self.waiting = {run.key: run for run in todo}
+        self.locks: dict[str, Lock] = {}
+        self.trained = 0
+        self.failures: list[tuple[Run, str]] = []
+
+    def finished(self) -> bool:
+        return not self.waiting and not self.locks
+
+    def launch(self) -> None:
+        """Hands over what there is room for; a run that another sweep is training waits on, and
+        one that it has recorded is done."""
+        room = self.executor.room()
+        for run in list(self.waiting.values()):
+            if len(self.locks) >= room:
+                break
+            try:
+                if (lock := self.checkpoints.lock(run)) is None:
+                    continue
+                self.locks[run.key] = lock
+                self.checkpoints.clean(run)
+                if self.ledger.find(run) is None:
+                    self.executor.start(run, lock, self.checkpoints.path(run))
+                else:
+                    self.release(run)
+                    self.progress.elsewhere(run)
+            except (OSError, RecordError) as error:
+                self.release(run)
+                self.failures.append((run, f"{type(error).__name__}: {error}"))
+            del self.waiting[run.key]
+        if self.waiting and not self.locks:
+            self.progress.wait_for(list(self.waiting.values()), self.checkpoints.folder)
+
+    def collect(self) -> None:
+        """Keeps what comes back within a moment: records, and reasons for failures."""
+        for run, kind, content in self.executor.poll(timeout=LOOK_AGAIN):
+            if kind == "epoch":
+                self.progress.update(run, content)
+                continue
+            why = content if kind == "failed" else self.store(run, content)
+            self.release(run)
+            if why is None:
+                self.trained += 1
+                self.progress.finish(run, content)
+            else:
+                self.failures.append((run, why))
+
+    def store(self, run: Run, record: dict) -> str | None:
+        """Writes the record, or says why it could not: the checkpoint, which has it all, then
+        stays."""
+        try:
+            self.ledger.write(record)
+            self.checkpoints.clean(run)
+        except (RecordError, OSError) as error:
+            return str(error)
+        return None
+
+    def release(self, run: Run) -> None:
+        if lock := self.locks.pop(run.key, None):
             lock.release()
-            return False
-        executor.start(run, lock, checkpoints / f"{run.key}.pt")
-    except BaseException:
-        lock.release()
-        raise
-    return True
 
-
-def store(record: dict, run: Run, ledger: Ledger, checkpoints: Path) -> str | None:
-    """Writes the record, or says why it could not: the checkpoint, which has it all, then stays."""
-    try:
-        ledger.write(record)
-        remove_leftovers(run, ledger, checkpoints)
-    except (RecordError, OSError) as error:
-        return str(error)
-    return None
+    def stop(self) -> None:
+        """After an interrupt, too: whoever sweeps next, also in this process, must find the runs
+        free."""
+        self.executor.stop()
+        for lock in self.locks.values():
+            lock.release()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -281,7 +267,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--into", type=Path, default=REPRODUCED / "results", help="ledger directory"
     )
-    parser.add_argument("--workers", type=int, help="runs at a time (default: all that fit)")
+    parser.add_argument(
+        "--workers", type=at_least_one, help="runs at a time (default: all that fit)"
+    )
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where they train")
     chosen = parser.parse_args(arguments)
     runs = [run for name in chosen.grids for run in GRIDS[name]()]

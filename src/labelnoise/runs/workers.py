@@ -5,6 +5,7 @@ cores and none can disturb another. A process that is killed costs at most one e
 resumed from its checkpoint.
 """
 
+import argparse
 import multiprocessing
 import os
 import signal
@@ -30,7 +31,7 @@ after every layer, and clearing them again for the next, takes a fifth of a step
 
 class Workers:
     """An executor: where a sweep trains. It ``start``s as many runs as there is ``room`` for,
-    ``hear``s how they go, and is ``stop``ped at the end, whatever is still out.
+    is ``poll``ed for how they go, and is ``stop``ped at the end, whatever is still out.
 
     - ``todo``: the runs to come. Their data are fetched and verified once, before any worker.
     - ``limit``: processes side by side; default one a core, or one where there is a GPU.
@@ -40,7 +41,7 @@ class Workers:
         for name in {run.dataset for run in todo}:
             data.load(name, "train")
         self.commit = commit()  # of the code that the workers load now, whatever is committed later
-        self.limit = limit or (1 if torch.cuda.is_available() else available_cores())
+        self.limit = limit or default_limit()
         self.running: dict[Connection, tuple[Run, BaseProcess]] = {}
         for name, value in KEEP_MEMORY.items():
             os.environ.setdefault(name, value)
@@ -61,7 +62,7 @@ class Workers:
         sender.close()
         self.running[receiver] = run, worker
 
-    def hear(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
+    def poll(self, timeout: float) -> Iterator[tuple[Run, str, object]]:
         """What comes within ``timeout`` seconds: run and ``epoch``, its number; or, at its end,
         ``record``, the record, or ``failed``, the reason."""
         for receiver in wait(list(self.running), timeout=timeout):
@@ -109,6 +110,18 @@ def work(run: Run, checkpoint: Path, sender: Connection, lock: Lock) -> None:
         sys.exit(1)
     except Exception as error:
         sender.send(("failed", explain(error)))
+
+
+def default_limit() -> int:
+    """How many runs train side by side if nobody says: one a core, or one where there is a GPU."""
+    return 1 if torch.cuda.is_available() else available_cores()
+
+
+def at_least_one(text: str) -> int:
+    """The number of workers that a command line names."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"workers={text!r} must be a whole number, at least 1")
+    return int(text)
 
 
 def available_cores() -> int:
