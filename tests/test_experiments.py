@@ -17,7 +17,12 @@ from labelnoise import data, experiments, losses, noise
 from labelnoise.cleaning import own_data
 from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.config import CrossValidation, Estimated, Noise, config_key, loss_setting
-from labelnoise.config.protocols import ANL_PROTOCOL, CIFAR10_PROTOCOL, CIFAR100_PROTOCOL
+from labelnoise.config.protocols import (
+    ANL_PROTOCOL,
+    CIFAR10_PROTOCOL,
+    CIFAR100_PROTOCOL,
+    JAL_PROTOCOLS,
+)
 from labelnoise.experiments import (
     GRIDS,
     MNIST_PROTOCOL,
@@ -517,6 +522,14 @@ def test_anl_trains_by_its_own_protocol():
     assert {r.loss.name for r in runs} == {"ANL-CE"}
     assert all(r.protocol == ANL_PROTOCOL for r in runs)
     assert not [r for r in experiments.every_loss() if "l1" in r.protocol]
+
+
+def test_jal_exchanges_weight_decay_for_a_penalty_on_the_absolute_weights():
+    for dataset, alfs in (("cifar10", CIFAR10_PROTOCOL), ("cifar100", CIFAR100_PROTOCOL)):
+        l1 = {"cifar10": 5e-5, "cifar100": 5e-6}[dataset]
+        assert JAL_PROTOCOLS[dataset] == {**alfs, "weight_decay": 0.0, "l1": l1}
+        Run(dataset, SYMMETRIC, experiments.published(dataset, "JAL-CE"), "resnet34",
+            JAL_PROTOCOLS[dataset])  # fmt: skip
 
 
 def test_candidates_of_cll_are_chosen_without_test_data_or_wide_kernels():

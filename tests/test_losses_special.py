@@ -4,12 +4,15 @@ about it holds."""
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from labelnoise import theory
 from labelnoise.losses import (
     AEL,
     AGCE,
+    AMSE,
     AUL,
     CE,
     CLL,
@@ -260,6 +263,38 @@ def test_agce_tends_to_gce_as_a_vanishes(q):
 @pytest.mark.parametrize("q", [0.1, 0.5, 2.0, 3.0])
 def test_aul_scaled_tends_to_half_of_mae_as_a_grows(q):
     same(AUL(1e7, q), MAE(reduction="none"), scale=2 * 1e7 ** (1 - q), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("K", [2, 7])
+def test_amse_runs_from_the_squared_error_to_mae(K):
+    logits, targets = batch(K=K)
+    close(K * AMSE(1.0)(logits, targets), MSE()(logits, targets))
+    pull = K * gradient(AMSE(1.0), logits, targets)
+    close(pull, gradient(MSE(), logits, targets))
+    a, loss = 1e6, AMSE(1e6, reduction="none")
+    least = (a - 1) ** 2 / K
+    near = K / a * (loss(logits, targets) - least)
+    close(near, MAE(reduction="none")(logits, targets), rtol=1e-5, atol=1e-5)
+    mae = gradient(MAE(reduction="none"), logits, targets)
+    close(K / a * gradient(loss, logits, targets), mae, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "w", [(0.5, 0.3, 0.2), (0.4, 0.35, 0.25), (0.6, 0.2, 0.2), (0.45, 0.2, 0.35)]
+)
+def test_amse_tolerates_noise_exactly_where_its_paper_says(w):
+    """Theorem of arXiv 2507.17692: with m the likeliest label and every other n,
+    w_m / w_n >= (a + sum_{i != m} w_i / w_n) / (a - 1), which is w_m - w_n >= 1/a."""
+    w = np.array(w) / sum(w)
+    answers = theory.lattice(3, 200)
+    critical = 1 / np.diff(np.sort(w))[-1]
+    for a in (0.9 * critical, 1.1 * critical):
+        ratios = w[0] / w[1:]
+        asked = (a + w[1:].sum() / w[1:]) / (a - 1)
+        tolerant = bool((ratios >= asked).all())
+        assert tolerant == (a > critical)
+        risk = sum(share * theory.value(AMSE(a), answers, k) for k, share in enumerate(w))
+        assert (answers[risk.argmin()].max() == 1) == tolerant
 
 
 # ---------------------------------------------------------- correntropy

@@ -1,5 +1,5 @@
-"""The training protocols of ALFs and ANL, and what any protocol must have. Those of L_DMI are in
-``experiments/dmi.py``."""
+"""The training protocols of ALFs, ANL and JAL, and what any protocol must have. Those of L_DMI are
+in ``experiments/dmi.py``."""
 
 from collections.abc import Sequence
 
@@ -33,6 +33,13 @@ CIFAR100_PROTOCOL = {
 
 # The MNIST protocol of ANL (Ye et al. 2023): an L1 penalty l1 * sum |w| in place of weight decay.
 ANL_PROTOCOL = {**MNIST_PROTOCOL, "weight_decay": 0.0, "l1": 1e-6}
+
+# The protocols of JAL-CE (Wang et al. 2025; public code cswjl/joint-asymmetric-loss main.py): those
+# of ALFs but for the same exchange of penalties: its tables change the penalty with the loss.
+JAL_PROTOCOLS = {
+    "cifar10": {**CIFAR10_PROTOCOL, "weight_decay": 0.0, "l1": 5e-5},
+    "cifar100": {**CIFAR100_PROTOCOL, "weight_decay": 0.0, "l1": 5e-6},
+}
 
 
 def checked_protocol(protocol: dict) -> dict:
