@@ -121,12 +121,6 @@ def test_the_last_line_counts_and_the_exit_code_follows():
     assert end(STANDS, STANDS, STANDS, FALLS, UNJUDGED) == (line, 1)
 
 
-def test_help_names_the_true_limit(call, capsys):
-    with pytest.raises(SystemExit):
-        call("--help")
-    assert f"default: {audit.MINUTES:g}, or no limit" in " ".join(capsys.readouterr().out.split())
-
-
 # ---------------------------------------------------------------------------------------- the draw
 
 

@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from labelnoise import experiments
 from labelnoise.experiments import Run
+from labelnoise.files import COMMITTED, sha256
 from labelnoise.reproduce import job, report, steps
 from labelnoise.runs import ledger
 
@@ -68,6 +69,17 @@ folder = pathlib.Path(os.environ["LABELNOISE_OUT"]) / "figures"
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "00_a.png").write_text(profile)
 """
+
+
+def test_the_records_that_a_notebook_looks_up_are_known(tmp_path):
+    """It runs in a process of its own."""
+    cell = ("from labelnoise import experiments; from labelnoise.runs.sweep import sweep; "
+            "sweep(experiments.headline(seeds=[0]), profile)")  # fmt: skip
+    source = notebook(tmp_path / "00_a.ipynb", cell)
+    job.make_notebook(source, tmp_path / "out", {"profile": "replay"})
+    found = steps.read(tmp_path / "out" / ".made" / "00_a.json")["records"]
+    paths = [ledger.Ledger(COMMITTED).path(run) for run in experiments.headline(seeds=[0])]
+    assert found == {str(path): sha256(path) for path in paths}
 
 
 def test_a_failed_notebook_leaves_nothing_behind_and_hides_what_was_there(tmp_path):
