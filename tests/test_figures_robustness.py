@@ -159,10 +159,10 @@ def test_the_claims_figure_has_every_setting_in_every_panel():
 
 def test_the_walk_over_sigma_keeps_weight_decay_apart():
     found = [outcome(r, 95.0) for r in experiments.cll_start()]
-    table = tables.waking_table(found, 10)
+    table = tables.slow_start_table(found, 10)
     assert len(table) == len(found)
     assert list(table["weight decay"]).count("0") == 4
-    assert robustness_theory.waking(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
+    assert robustness_theory.slow_start(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
         [0.2, 0.25, 0.3, 0.33], rel=0.03
     )
 

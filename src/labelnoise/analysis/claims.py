@@ -15,6 +15,7 @@ from labelnoise import experiments, losses, theory
 from labelnoise.analysis import stats, tables
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.claims import NOT, NOT_RUN, NOT_TESTABLE, PARTLY, REPRODUCED
+from labelnoise.config import LossSetting
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import of_numbers, traced
 from labelnoise.tracing.origin import quoted
@@ -109,7 +110,7 @@ def agreement(committed: Sequence[Outcome], here: Sequence[Outcome]) -> pd.DataF
 # ------------------------------------------------------------------------ measuring and judging
 
 
-def of(outcomes: Sequence[Outcome], loss: dict) -> list[Outcome]:
+def with_loss(outcomes: Sequence[Outcome], loss: LossSetting) -> list[Outcome]:
     """The outcomes of one loss."""
     label = loss.label
     return [o for o in outcomes if o.run.label == label]
@@ -119,11 +120,11 @@ CE = experiments.published("mnist", "CE")
 CLL = experiments.CLL
 
 
-def accuracy_cell(loss: dict) -> Callable[[Sequence[Outcome]], str]:
+def accuracy_cell(loss: LossSetting) -> Callable[[Sequence[Outcome]], str]:
     """Last-epoch accuracy as ``mean ± sd (n seeds)``."""
 
     def measure(outcomes: Sequence[Outcome]) -> str:
-        values = [o.last for o in of(outcomes, loss)]
+        values = [o.last for o in with_loss(outcomes, loss)]
         return over_seeds(values) if values else NOT_RUN
 
     return measure
@@ -135,11 +136,13 @@ def over_seeds(values: Sequence[float]) -> str:
     return f"{tables.spread(values)} ({len(values)} seed{'s' if len(values) != 1 else ''})"
 
 
-def near(loss: dict, paper: float, *, at_least: bool = False) -> Callable[..., Judgement]:
+def judge_number(
+    loss: LossSetting, paper: float, *, at_least: bool = False
+) -> Callable[..., Judgement]:
     """Judges a number of the paper."""
 
     def judge(outcomes: Sequence[Outcome]) -> Judgement:
-        values = [o.last for o in of(outcomes, loss)]
+        values = [o.last for o in with_loss(outcomes, loss)]
         if not values:
             return NOT_RUN, "no record"
         word = rule.number_of_the_paper(values, paper, at_least=at_least)
@@ -160,7 +163,7 @@ def beside(values: Sequence[float], paper: float) -> str:
 
 def gap_cell(outcomes: Sequence[Outcome]) -> str:
     """CE's accuracy, and what CLL gains over it in points and relative to it."""
-    ce, cll = (stats.by_seed(of(outcomes, loss)) for loss in (CE, CLL))
+    ce, cll = (stats.by_seed(with_loss(outcomes, loss)) for loss in (CE, CLL))
     if not set(ce) & set(cll):
         return NOT_RUN
     return higher(list(ce.values()), stats.differences(cll, ce))
@@ -174,9 +177,9 @@ def higher(ce: Sequence[float], differences: Sequence[float]) -> str:
     return f"{over_seeds(ce)}; CLL is {gain:.2f} points or {relative:.2f} % higher"
 
 
-def gradient_shares(outcomes: Sequence[Outcome], loss: dict) -> dict[int, float]:
+def gradient_shares(outcomes: Sequence[Outcome], loss: LossSetting) -> dict[int, float]:
     """Per seed, the share of the gradient norm from mislabelled samples in the last epoch, %."""
-    return {o.run.seed: o.record["curves"]["gradient_share"][-1] for o in of(outcomes, loss)}
+    return {o.run.seed: o.record["curves"]["gradient_share"][-1] for o in with_loss(outcomes, loss)}
 
 
 def gradient_cell(outcomes: Sequence[Outcome]) -> str:
@@ -200,7 +203,7 @@ def judge_gradients(outcomes: Sequence[Outcome]) -> Judgement:
 
 
 def robust_cell(outcomes: Sequence[Outcome]) -> str:
-    found = {loss.name: [o.last for o in of(outcomes, loss)] for loss in (CLL, *ROBUST)}
+    found = {loss.name: [o.last for o in with_loss(outcomes, loss)] for loss in (CLL, *ROBUST)}
     found = {name: values for name, values in found.items() if values}
     return side_by_side(found) if len(found) > 1 else NOT_RUN
 
@@ -212,10 +215,10 @@ def side_by_side(accuracies: Mapping[str, Sequence[float]]) -> str:
 
 
 def judge_robust(outcomes: Sequence[Outcome]) -> Judgement:
-    cll = stats.by_seed(of(outcomes, CLL))
+    cll = stats.by_seed(with_loss(outcomes, CLL))
     gains = {}
     for loss in ROBUST:
-        other = stats.by_seed(of(outcomes, loss))
+        other = stats.by_seed(with_loss(outcomes, loss))
         if set(cll) & set(other):
             gains[loss.name] = stats.differences(cll, other)
     if not gains:
@@ -307,21 +310,21 @@ CLAIMS = (
         "last-epoch test accuracy of CLL, 4-layer CNN",
         f"{PAPER_CLL:.2f}",
         accuracy_cell(CLL),
-        near(CLL, PAPER_CLL, at_least=True),
+        judge_number(CLL, PAPER_CLL, at_least=True),
     ),
     Claim(
         "that is 43.43 % higher than CE, read as percentage points",
         "last-epoch test accuracy of CE",
         f"{PAPER_CE_POINTS:.2f}",
         gap_cell,
-        near(CE, PAPER_CE_POINTS),
+        judge_number(CE, PAPER_CE_POINTS),
     ),
     Claim(
         "that is 43.43 % higher than CE, read as relative",
         "last-epoch test accuracy of CE",
         f"{PAPER_CE_RELATIVE:.2f}",
         gap_cell,
-        near(CE, PAPER_CE_RELATIVE),
+        judge_number(CE, PAPER_CE_RELATIVE),
     ),
     Claim(
         "the gradients show why CLL is robust",

@@ -207,10 +207,10 @@ class Trace:
             return [f"{shown(path)} and its trace have other rows or columns: "
                     f"{'; '.join(sorted(odd)) or 'in another order'}"]  # fmt: skip
         return [
-            f"row {row!r}, column {column!r}: the table has {text!r}, its trace {told!r}"
+            f"row {row!r}, column {column!r}: the table has {text!r}, its trace {kept!r}"
             for row, line in zip(rows, cells, strict=True)
             for column, text in zip(columns, line, strict=True)
-            if text != (told := self.cell(row, column)["text"])
+            if text != (kept := self.cell(row, column)["text"])
         ]
 
     def recompute(self, row: str, column: str) -> str:
@@ -231,8 +231,8 @@ class Trace:
 
     def tells(self, row: str, columns: Sequence[str]) -> list[Expression]:
         """What the cells are from."""
-        told = [self.cell(row, column).get("from") for column in columns]
-        return [self.made if each == WHOLE else each for each in told]
+        kept = [self.cell(row, column).get("from") for column in columns]
+        return [self.made if each == WHOLE else each for each in kept]
 
 
 def misshapen(content: object, kind: str) -> Iterator[str]:
@@ -247,7 +247,7 @@ def misshapen(content: object, kind: str) -> Iterator[str]:
         yield "it does not say what its functions do"
     if not isinstance(made, dict | None if kind == "tables" else dict):
         yield "it does not tell what made it"
-    told = [made]
+    kept = [made]
     if kind == "tables":
         levels, rows, columns = (content.get(name) for name in ("levels", "rows", "columns"))
         if not isinstance(levels, list) or [type(n) for n in levels] != [int, int]:
@@ -263,8 +263,8 @@ def misshapen(content: object, kind: str) -> Iterator[str]:
                 origin = cell.get("from")
                 if not isinstance(origin, dict | None) and (origin != WHOLE or made is None):
                     yield f"row {row!r}, column {column!r} is from {origin!r}, which is no origin"
-                told.append(origin)
-    for part in parts(told):
+                kept.append(origin)
+    for part in parts(kept):
         if "by" in part:
             by, of = part["by"], part.get("of")
             if not isinstance(by, str) or not isinstance(of, list):

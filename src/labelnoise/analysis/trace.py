@@ -5,7 +5,7 @@
 
 The first prints the cells of a row, the records behind them, and the command that trains those
 again; the second trains them, into ``reproduced/again``, and says whether they are the same. What a
-trace holds is told in ``origin_files``. Printing one needs nothing but Python: without the
+trace holds is said in ``tracing.sidecar``. Printing one needs nothing but Python: without the
 environment of ``make env`` the cells are shown, and not computed again.
 """
 
@@ -92,7 +92,7 @@ def record_lines(found: dict[tuple[str, str], list[str]], records: Records) -> l
 
 
 def whole(taken: Sequence[str]) -> list[str]:
-    """The fields, with more than one entry of the same list told as the list."""
+    """The fields, with more than one entry of the same list origin_of as the list."""
     lists = [field.partition("[")[0] for field in taken]
     return list(dict.fromkeys(of if lists.count(of) > 1 else field
                               for field, of in zip(taken, lists, strict=True)))  # fmt: skip
@@ -156,11 +156,11 @@ def cell_lines(trace: Trace, row: str, column: str, explained: set[str]) -> Iter
             yield (f"error: row {row!r}, column {column!r}: nothing tells where {cell['text']!r} "
                    f"is from; {trace.remedy}")  # fmt: skip
         return
-    told = trace.made if origin == WHOLE else origin
+    origin_of = trace.made if origin == WHOLE else origin
     verdict, wrong = judged(trace, row, column)
     yield f"  {column}: {cell['text']}    [{verdict}]"
-    yield f"      {'a cell of ' if origin == WHOLE else ''}{formula(told)}"
-    by = told.get("by")
+    yield f"      {'a cell of ' if origin == WHOLE else ''}{formula(origin_of)}"
+    by = origin_of.get("by")
     if by in trace.functions and by not in explained:
         explained.add(by)
         yield f"      {trace.functions[by]}"

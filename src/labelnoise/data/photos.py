@@ -97,10 +97,10 @@ def dogs_vs_cats(folder: Path | zipfile.Path) -> tuple[list[Path], np.ndarray]:
         raise ValueError(f"{train} is not a folder: unpack Kaggle's train.zip into {folder}")
     numbers: dict[str, dict[int, Path]] = {name: {} for name in CATS_AND_DOGS}
     for path in train.iterdir():
-        told = re.fullmatch(r"(cat|dog)\.(\d+)\.jpg", path.name)
-        if told is None:
+        match = re.fullmatch(r"(cat|dog)\.(\d+)\.jpg", path.name)
+        if match is None:
             raise ValueError(f"{path} is not named like cat.0.jpg or dog.0.jpg: move it away")
-        numbers[told[1]][int(told[2])] = path
+        numbers[match[1]][int(match[2])] = path
     if not any(numbers.values()):
         raise ValueError(f"{train} is empty: unpack Kaggle's train.zip into {folder}")
     size = max(map(len, numbers.values()))
@@ -126,11 +126,11 @@ def clothing1m(folder: Path, part: str) -> tuple[list[Path], np.ndarray]:
     labels: dict[str, int] = {}
     source = folder / f"{part.split('_')[0]}_label_kv.txt"
     for number, line in enumerate(lines(source), 1):
-        told = re.fullmatch(r"(\S+)\s+(\d+)", line)
-        if told is None or int(told[2]) >= len(CLOTHES):
+        match = re.fullmatch(r"(\S+)\s+(\d+)", line)
+        if match is None or int(match[2]) >= len(CLOTHES):
             raise ValueError(f"{source}, line {number}: {line!r} is not a file and a label in "
                              f"0..{len(CLOTHES) - 1}")  # fmt: skip
-        name, label = told[1], int(told[2])
+        name, label = match[1], int(match[2])
         if labels.setdefault(name, label) != label:
             raise ValueError(f"{source}, line {number}: {name} has the label {label}, but "
                              f"{labels[name]} further up; copy it again from the official "

@@ -7,7 +7,7 @@ old, and the rule (``rules/benchmark.py``) was written after them.
 
 from collections.abc import Sequence
 
-from labelnoise.config import Run, noisy, published
+from labelnoise.config import LossSetting, Noise, Run, noisy, published
 from labelnoise.config.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.experiments.mnist_symmetric import CLL, headline, robust_losses
@@ -22,7 +22,7 @@ HELD_OUT = 0.1  # for CE stopped early: the epoch with the best accuracy on held
 CIFAR10_REDUCED = {**CIFAR10_PROTOCOL, "epochs": 50}
 
 
-def setting(dataset: str, name: str) -> dict:
+def setting(dataset: str, name: str) -> LossSetting:
     """The loss at its published setting for CIFAR-10, or for MNIST on every other data set."""
     if name == "CLL":
         return CLL
@@ -31,7 +31,7 @@ def setting(dataset: str, name: str) -> dict:
 
 def cell(
     dataset: str,
-    noise: dict,
+    noise: Noise,
     model: str,
     names: Sequence[str] = NAMES,
     seeds: Sequence[int] = SEEDS,

@@ -31,7 +31,7 @@ Judged by ``rules/dmi.py``.
 
 from collections.abc import Sequence
 
-from labelnoise.config import Run, loss_setting, method, noisy, published
+from labelnoise.config import LossSetting, Noise, Run, loss_setting, method, noisy, published
 
 # Public code: fashion/main.py, MR/main.py (there CE is a sum over the batch, which Adam hardly
 # sees), CIFAR-10/{CE,DMI}.py, whose first stage has steps of 0.1, 0.01 and 0.001 where ours has
@@ -59,7 +59,7 @@ RATES = (0.2, 0.4, 0.6)
 SEEDS = (0, 1, 2)
 
 
-def compared(noise: dict) -> list[dict]:
+def compared(noise: Noise) -> list[LossSetting]:
     """The losses of the comparison, under this noise."""
     return [
         published("mnist", "CE"),
@@ -70,7 +70,7 @@ def compared(noise: dict) -> list[dict]:
     ]
 
 
-def warm(dataset: str, noise: dict, loss: dict, seed: int) -> Run:
+def warm(dataset: str, noise: Noise, loss: LossSetting, seed: int) -> Run:
     """One run of the comparison. Held out, as in public code: 10000 of Fashion-MNIST's 60000
     samples, and a fifth of the others."""
     model, first, second, held_out = {
@@ -83,7 +83,7 @@ def warm(dataset: str, noise: dict, loss: dict, seed: int) -> Run:
     return Run(dataset, noise, loss, model, second, seed, val_fraction=held_out, method=stage)
 
 
-def grid(dataset: str, settings: Sequence[dict], seeds: Sequence[int]) -> list[Run]:
+def grid(dataset: str, settings: Sequence[Noise], seeds: Sequence[int]) -> list[Run]:
     """Every loss under every noise of ``settings``. Runs that share their first training stand
     apart: where few run side by side, one has finished it before another needs it."""
     return [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from labelnoise import losses
-from labelnoise.config import Run, loss_setting, noisy, published
+from labelnoise.config import LossSetting, Run, loss_setting, noisy, published
 from labelnoise.config.protocols import ANL_PROTOCOL, MNIST_PROTOCOL
 
 SYMMETRIC_60 = noisy("symmetric", 0.6)
@@ -23,7 +23,7 @@ CLL_FORMS = ("target", "vector", "elementwise")
 CLL_SIGMAS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 
 
-def mnist(loss: dict, *, seed: int = 0, model: str = "cnn4", **changes: object) -> Run:
+def mnist(loss: LossSetting, *, seed: int = 0, model: str = "cnn4", **changes: object) -> Run:
     setting = {
         "noise": SYMMETRIC_60, "probe": ("gradient",), "protocol": MNIST_PROTOCOL, **changes
     }  # fmt: skip
@@ -99,7 +99,7 @@ def cll_normalised() -> list[Run]:
     ]
 
 
-def setting_of(name: str) -> dict:
+def setting_of(name: str) -> LossSetting:
     """The loss ``name`` at its published MNIST setting, or at its defaults where MNIST has none;
     CLL as chosen above. ``ValueError`` lists the losses if it is none of ``LOSSES``."""
     if name not in losses.LOSSES:
@@ -172,7 +172,7 @@ UNSEEN_MLP = (5, 6, 7, 8, 9)
 EVERY_PROBE = ("gradient", "clipped", "changed")
 
 
-def pull(loss: dict, num_classes: int = 10) -> float:
+def pull(loss: LossSetting, num_classes: int = 10) -> float:
     """|dL/dz_y| on an untrained network, by autograd in float64."""
     logits = torch.zeros(1, num_classes, dtype=torch.float64, requires_grad=True)
     loss.build("mnist")(logits, torch.tensor([0])).backward()
@@ -183,7 +183,7 @@ PULLS = {loss.label: pull(loss) for loss in SHAPES + MORE_SHAPES}
 """Label of a loss -> its pull."""
 
 
-def protocol_at(loss: dict, place: tuple[int, int]) -> dict:
+def protocol_at(loss: LossSetting, place: tuple[int, int]) -> dict:
     """The MNIST protocol with the learning rate and weight decay that put ``loss`` at ``place``,
     rounded to three digits."""
     lr, decay = MNIST_PROTOCOL["lr"], MNIST_PROTOCOL["weight_decay"]
@@ -196,7 +196,7 @@ def protocol_at(loss: dict, place: tuple[int, int]) -> dict:
     return {**MNIST_PROTOCOL, **{name: float(f"{x:.3g}") for name, x in settings.items()}}
 
 
-def placed(loss: dict, place: tuple[int, int], seed: int, model: str) -> Run:
+def placed(loss: LossSetting, place: tuple[int, int], seed: int, model: str) -> Run:
     """``loss`` at ``place``, trained on 90 % of the noisy labels."""
     protocol = protocol_at(loss, place)
     return mnist(loss, seed=seed, model=model, protocol=protocol, val_fraction=0.1,

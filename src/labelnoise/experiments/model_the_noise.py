@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from labelnoise.config import Run, loss_setting, method, noisy, published
+from labelnoise.config import (
+    LossSetting,
+    Method,
+    Noise,
+    Run,
+    loss_setting,
+    method,
+    noisy,
+    published,
+)
 from labelnoise.config.protocols import MNIST_PROTOCOL
 
 SEEDS = (0, 1, 2)
@@ -18,7 +27,12 @@ THIRTY = (
 
 
 def mlp(
-    loss: dict, setting: dict, seed: int = 0, *, dataset: str = "mnist", how: dict | None = None
+    loss: LossSetting,
+    setting: Noise,
+    seed: int = 0,
+    *,
+    dataset: str = "mnist",
+    how: Method | None = None,
 ) -> Run:
     """One run of these grids, under the noise of ``setting``, by the method ``how``."""
     return Run(dataset, setting, loss, "mlp", MNIST_PROTOCOL, seed, method=how)

@@ -28,7 +28,7 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
     """Left, the share of wrong labels among the first n suggestions, in a random order dotted;
     right, precision over recall where cleanlab's filters, the points, cut the rankings."""
     if not found:
-        return unrecorded(plt.figure(figsize=(12, 1)))
+        return no_run_yet(plt.figure(figsize=(12, 1)))
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2))
     lowest = [100.0, 100.0]
     for (name, says), dash in zip(found.items(), DASHES, strict=False):
@@ -73,10 +73,10 @@ def gallery(
     for ax in axes:
         ax.set_axis_off()
     if says is None:
-        return unrecorded(figure)
+        return no_run_yet(figure)
     mixed = len(set(says.wrong[np.asarray(index, dtype=int)])) == 2
     for ax, i in zip(axes, index, strict=False):
-        portrait(ax, images[i, 0], mixed and not says.wrong[i])
+        picture(ax, images[i, 0], mixed and not says.wrong[i])
         k = says.suggestion[i]
         ax.set_title(f"{names[says.given[i]]} → {names[k]}\n{100 * says.p[i, k]:.0f} %",
                      fontsize=9, fontweight="normal", pad=3)  # fmt: skip
@@ -87,7 +87,7 @@ def gallery(
     return figure
 
 
-def portrait(ax: Axes, image: np.ndarray, framed: bool) -> None:
+def picture(ax: Axes, image: np.ndarray, framed: bool) -> None:
     """One image without ticks, framed and crossed at will."""
     ax.set_axis_on()
     ax.imshow(image, cmap="gray_r", interpolation="nearest")
@@ -98,7 +98,7 @@ def portrait(ax: Axes, image: np.ndarray, framed: bool) -> None:
                 transform=ax.transAxes)  # fmt: skip
 
 
-def unrecorded(figure: Figure) -> Figure:
+def no_run_yet(figure: Figure) -> Figure:
     """The figure, with nothing but the words that its runs are missing."""
     if not figure.axes:  # a notebook does not show a figure without axes
         figure.subplots().set_axis_off()

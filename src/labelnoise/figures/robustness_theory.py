@@ -230,7 +230,7 @@ def claim(table: pd.DataFrame) -> Figure:
 
 
 @traced
-def waking(outcomes: Sequence[Outcome], num_classes: int) -> Figure:
+def slow_start(outcomes: Sequence[Outcome], num_classes: int) -> Figure:
     """CLL ``target`` over sigma: the pull on an untrained network, and what became of it, with and
     without weight decay."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True)

@@ -149,23 +149,23 @@ def processor(device: torch.device) -> dict:
             "model": torch.cuda.get_device_name(device),
             "instructions": f"compute capability {major}.{minor}",
         }
-    told = cpuinfo()
+    fields = cpuinfo()
     words = [torch.backends.cpu.get_cpu_capability()]
     words += ["native bfloat16"] if native_bfloat16() else ["no native bfloat16"]
     words += ["AMX"] if torch.cpu._is_amx_tile_supported() else []
     return {
-        "vendor": told.get("vendor_id") or told.get("CPU implementer"),
-        "family": told.get("cpu family") or told.get("CPU architecture"),
-        "model": told.get("model") or told.get("CPU part"),
+        "vendor": fields.get("vendor_id") or fields.get("CPU implementer"),
+        "family": fields.get("cpu family") or fields.get("CPU architecture"),
+        "model": fields.get("model") or fields.get("CPU part"),
         "instructions": ", ".join(words),
     }
 
 
 def cpuinfo() -> dict[str, str]:
     """What Linux says of the first core, by its names for it; empty elsewhere."""
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, value = line.partition(":")
-            told.setdefault(name.strip(), value.strip())
-    return told
+            fields.setdefault(name.strip(), value.strip())
+    return fields

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
-from labelnoise.config import Run
+from labelnoise.config import Noise, Run
 from labelnoise.experiments.dmi import PATTERNS, dmi_fashion, dmi_mr
 from labelnoise.runs.sweep import Outcome
 
@@ -21,18 +21,18 @@ pattern; *contradicted* if it loses to one of them anywhere; *undecided* otherwi
 """
 
 
-def at(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
+def at(outcomes: Sequence[Outcome], noise: Noise, loss: str) -> list[Outcome]:
     """The outcomes of one noise and one loss, in the order of their seeds, diverged ones too."""
     found = [o for o in outcomes if o.run.noise == noise and o.run.loss.name == loss]
     return sorted(found, key=lambda o: o.run.seed)
 
 
-def finished(outcomes: Sequence[Outcome], noise: dict, loss: str) -> list[Outcome]:
+def finished(outcomes: Sequence[Outcome], noise: Noise, loss: str) -> list[Outcome]:
     """``at`` without those that diverged."""
     return [o for o in at(outcomes, noise, loss) if o.last is not None]
 
 
-def noises(runs: Sequence[Run]) -> list[dict]:
+def noises(runs: Sequence[Run]) -> list[Noise]:
     """The noise settings of a grid, by pattern and then by rate."""
     settings = {f"{r.noise}": r.noise for r in runs}.values()
     return sorted(settings, key=lambda n: (ORDER.index(n.pattern), n.rate))
@@ -43,7 +43,7 @@ def losses_of(runs: Sequence[Run]) -> dict[str, str]:
     return {r.loss.name: r.label.removesuffix(", warm start") for r in runs}
 
 
-def gains(outcomes: Sequence[Outcome], noise: dict, other: str) -> list[float] | None:
+def gains(outcomes: Sequence[Outcome], noise: Noise, other: str) -> list[float] | None:
     """DMI minus another loss at one noise, seed by seed; None where they share fewer than two."""
     ours, theirs = (stats.by_seed(finished(outcomes, noise, name)) for name in ("DMI", other))
     if len(set(ours) & set(theirs)) < 2:
@@ -70,11 +70,11 @@ def verdict(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> str:
     }
     if None in found.values():
         return "not yet run"
-    told = {key: judged(differences) for key, differences in found.items()}
-    if "loses" in told.values():
+    words = {key: judged(differences) for key, differences in found.items()}
+    if "loses" in words.values():
         return "contradicted"
-    highest = max(rate for _, rate, _ in told)
-    hard = [w for (pattern, rate, _), w in told.items()
+    highest = max(rate for _, rate, _ in words)
+    hard = [w for (pattern, rate, _), w in words.items()
             if rate == highest and pattern != "independent"]  # fmt: skip
     diverged = any(o.last is None for o in outcomes if o.run.loss.name == "DMI")
     return "supported" if set(hard) == {"wins"} and not diverged else "undecided"

@@ -8,7 +8,7 @@ from labelnoise.analysis import stats
 from labelnoise.analysis.contrasts import Verdict, judge, standard_error
 from labelnoise.analysis.rules.rule import Rule, accuracies, guess, lost
 from labelnoise.analysis.stats import differences
-from labelnoise.config import Run
+from labelnoise.config import LossSetting, Run
 from labelnoise.experiments.mnist_symmetric import (
     CLL_FORMS,
     CORNERS,
@@ -113,7 +113,7 @@ def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str
     one network; nothing unless all seeds of every contrast are there."""
     found = by_place(outcomes)
 
-    def at(loss: dict, place: Place) -> dict[int, float]:
+    def at(loss: LossSetting, place: Place) -> dict[int, float]:
         return found.get((loss.label, place), {})
 
     pairs = {
@@ -167,7 +167,7 @@ sigma 1, is above, not reproduced if it is below or equivalent, undecided otherw
 """
 
 
-def choose_place(outcomes: Sequence[Outcome], loss: dict) -> Place:
+def choose_place(outcomes: Sequence[Outcome], loss: LossSetting) -> Place:
     """The place that the rule chooses for ``loss``, from the runs of the factorial.
 
     Raises ``ValueError`` unless every place has all of its seeds.

@@ -20,7 +20,7 @@ from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
 
 
-def fate(outcome: Outcome) -> str:
+def behaviour(outcome: Outcome) -> str:
     """What became of a run: ``lost classes`` if it ends below 88 % and was never more than 2 points
     better (a digit that is never answered costs about ten), else ``memorised`` if it predicts 10 %
     or more of the wrong labels as given, else ``held``. The borders are ours, for MNIST."""
@@ -43,7 +43,7 @@ def summary_table(outcomes: Sequence[Outcome], num_classes: int, rate: float) ->
             "wrong answers at most (%)": guarantee(loss, num_classes, rate) if of_target
             else MISSING,
             "last epoch": spread([o.last for o in group]),
-            "what happened": fates(group),
+            "what happened": behaviours(group),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", dtype=object)
 
@@ -61,9 +61,9 @@ def guarantee(loss: Loss, num_classes: int, rate: float) -> str:
 
 
 @traced
-def fates(runs: Sequence[Outcome]) -> str:
-    """What became of the runs (``fate``), counted."""
-    found = [fate(o) for o in runs]
+def behaviours(runs: Sequence[Outcome]) -> str:
+    """What became of the runs (``behaviour``), counted."""
+    found = [behaviour(o) for o in runs]
     return ", ".join(f"{found.count(f)} {f}" for f in dict.fromkeys(found))
 
 
@@ -121,7 +121,7 @@ def predicted(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.
         found = {name: f(loss) for name, f in criteria(rate, num_classes).items()}
         rows[o.run.label] = {
             "name": loss.name, **found, "last epoch": result["last"],
-            "fall": result["best"] - result["last"], "fate": fate(o),
+            "fall": result["best"] - result["last"], "fate": behaviour(o),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -146,7 +146,7 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def waking_table(outcomes: Sequence[Outcome], num_classes: int) -> pd.DataFrame:
+def slow_start_table(outcomes: Sequence[Outcome], num_classes: int) -> pd.DataFrame:
     """The same in numbers: the pull at the start, the last accuracy, the mean gradient of the
     first and of the last epoch."""
     rows = []
