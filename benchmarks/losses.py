@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from labelnoise import experiments
-from labelnoise.losses import LOSSES, Loss, TargetLoss, build
+from labelnoise.losses import LOSSES, Loss, TargetLoss
 from labelnoise.training.machine import device_name
 
 SHAPES = ((1024, 10), (128, 1000))  # [B, K]
@@ -121,7 +121,7 @@ ONE_HOT["CE_eps+MAE"] = plus(ce_eps, ONE_HOT["MAE"])
 def published(name: str) -> Loss:
     """The loss at its published MNIST setting; CLL, which has none, at the one we chose."""
     loss = experiments.CLL if name == "CLL" else experiments.published("mnist", name)
-    return build(name, **loss["parameters"])
+    return loss.build()
 
 
 def measure(repetitions: int) -> pd.DataFrame:
