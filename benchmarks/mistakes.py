@@ -146,12 +146,12 @@ MISTAKES = (
     ),
     Mistake(
         "vocabulary-of-the-test-sentences", "data/text.py",
-        "vocabulary(train), length", "vocabulary([*train, *test]), length",
+        "vocabulary(separated),", "vocabulary([words(s) for s in sentences]),",
         ("test_text",),
     ),
     Mistake(
         "split-of-digits-not-by-class", "data/formats.py",
-        "chosen = (rank_in_class % 5 == 4)", "chosen = (np.arange(len(labels)) % 5 == 4)",
+        "chosen = every(5, labels) ==", "chosen = (np.arange(len(labels)) % 5 == 4) ==",
         ("test_data",),
     ),
     Mistake(
@@ -177,7 +177,7 @@ MISTAKES = (
         ("test_losses", "test_theory"),
     ),
     Mistake(
-        "nce-over-the-mean", "losses/symmetric.py",
+        "nce-over-the-mean", "losses/normalised.py",
         "/ log_p.sum(dim=1)", "/ log_p.mean(dim=1)",
         ("test_losses", "test_robustness"),
     ),
@@ -192,8 +192,8 @@ MISTAKES = (
         ("test_losses_correction",),
     ),
     Mistake(
-        "published-agce-of-another-data-set", "losses/published.py",
-        '"AGCE": setting(ALFS, a=4.0, q=0.2)', '"AGCE": setting(ALFS, a=0.6, q=0.6)',
+        "published-agce-of-another-data-set", "losses/asymmetric.py",
+        '"mnist": setting(ALFS, a=4.0, q=0.2)', '"mnist": setting(ALFS, a=0.6, q=0.6)',
         ("test_losses",),
     ),
     Mistake(
@@ -223,7 +223,7 @@ MISTAKES = (
     ),
     # ------------------------------------------------------------------ config and training
     Mistake(
-        "key-of-unsorted-json", "config/__init__.py",
+        "key-of-unsorted-json", "config/run.py",
         "json.dumps(config, sort_keys=True", "json.dumps(config, sort_keys=False",
         ("test_experiments",),
     ),
@@ -234,7 +234,7 @@ MISTAKES = (
     ),
     Mistake(
         "order-of-every-epoch-alike", "training/loop.py",
-        'generator(run.seed, "order", state.epoch)', 'generator(run.seed, "order")',
+        'generator(recipe.seed, "order", state.epoch)', 'generator(recipe.seed, "order")',
         ("test_train",),
     ),
     Mistake(
