@@ -136,7 +136,7 @@ CASES: dict[str, Case] = {
         sharp=[{"epsilon": -5.0}],
     ),
     "CE+LogitClip": Case(
-        [{"tau": t, "released": r} for r in (False, True) for t in (0.5, 1.0, 2.5)],
+        [{}, *({"tau": t, "released": r} for r in (False, True) for t in (0.5, 1.0, 2.5))],
         defaults={"tau": 1.5, "released": False},
         ends=clip_ends,
         drawn={"tau": st.floats(0.1, 10), "released": st.booleans()},

@@ -72,11 +72,12 @@ def test_value_and_gradient_are_the_formula_for_many_classes(name):
 @pytest.mark.parametrize("parameters", SETTINGS["CE+LogitClip"], ids=str)
 def test_ce_on_clipped_logits_is_ce_of_what_is_left_of_them(parameters):
     logits, targets = batch(B=40, K=3, spread=1.0)
-    norm, tau = logits.norm(dim=1, keepdim=True), parameters["tau"]
-    length = 1 / tau if parameters.get("released") else tau
+    loss = of("CE+LogitClip", **parameters)
+    norm, tau = logits.norm(dim=1, keepdim=True), loss.tau
+    length = 1 / tau if loss.released else tau
     left = torch.where(norm > tau, length * logits / norm, logits)
     expected = CE(reduction="none")(left, targets)
-    torch.testing.assert_close(of("CE+LogitClip", **parameters)(logits, targets), expected)
+    torch.testing.assert_close(loss(logits, targets), expected)
     assert len({*(norm > tau).flatten().tolist()}) == 2 or tau < 0.6
 
 
