@@ -85,7 +85,7 @@ def test_a_lost_class_is_told_from_memorisation():
         outcome(run, 9.8, best=9.8, fit_wrong=10.1),  # a constant answer
         outcome(run, 80.0, fit_wrong=20.0),
     )
-    told = [tables.fate(each) for each in made]
+    told = [tables.behaviour(each) for each in made]
     assert told == ["held", "lost classes", "lost classes", "memorised"]
 
 
