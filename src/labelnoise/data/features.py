@@ -29,7 +29,7 @@ from labelnoise.data.formats import (
 PLACE = "cifar10_features"
 WEIGHTS = "cifar10_features/efficientnet-lite0-57934424.pth"
 SIDE = 96  # pixels: 9 times the work of 32, a fifth of that of 224
-BATCH = 100
+BATCH = 50  # larger ones leave the cache: slower
 OF = {
     "network": f"EfficientNet-Lite0 at {SIDE} x {SIDE}, bicubic",
     "weights": FILE_SHA256[WEIGHTS],
@@ -45,11 +45,11 @@ def read(split: str, roots: Sequence[Path]) -> tuple[np.ndarray, Labels]:
 
 
 def make(folder: Path, roots: Sequence[Path]) -> None:
-    """Compute the features of CIFAR-10 in `roots`, with the weights in `folder` or there, and store
-    them in `folder`: some 7 minutes of a core."""
+    """Compute the features of CIFAR-10 with the weights, both in `roots`, and store them in
+    `folder`: some 7 minutes of a core."""
     import torch
 
-    path = find(WEIGHTS, [folder, *roots])
+    path = find(WEIGHTS, roots)
     content(path, FILE_SHA256[WEIGHTS])  # before it is unpickled
     weights = torch.load(path, map_location="cpu", weights_only=True)
     (train, train_labels), (test, test_labels) = (
@@ -64,16 +64,19 @@ def make(folder: Path, roots: Sequence[Path]) -> None:
 
 
 def described(weights: dict, images: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
-    """float32 `[N, 1280]` of uint8 `[N, 3, H, W]`."""
+    """float32 `[N, 1280]` of uint8 `[N, 3, H, W]`. One thread, since their number decides the last
+    bits; and where other work is running, two would wait for each other most of the time."""
     import torch
 
-    found = []
+    found, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.inference_mode():
         for batch in torch.from_numpy(images).split(BATCH):
             x = torch.nn.functional.interpolate(batch.float(), size=(SIDE, SIDE), mode="bicubic")
             x = ((x.clamp(0, 255) - 127) / 128).contiguous(memory_format=torch.channels_last)
             found.append(efficientnet_lite0(weights, x))
             advance(len(batch))
+    torch.set_num_threads(threads)
     return torch.cat(found).numpy()
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelnoise.data.download import TIMEOUT, DataError, download, extract, run_client, say
+from labelnoise.data.formats import NotThere
 from labelnoise.files import ROOT, take
 
 DAY = 86400
@@ -299,11 +300,16 @@ def _apt_download(package: str, folder: Path, *, size: int) -> None:
 
 
 def made_of(what: str, make: Callable[[Path, Sequence[Path]], None], *needs: Source) -> Source:
-    """Files that `make(folder, roots)` writes, from what the directories hold and `needs` fetch."""
+    """Files that `make(folder, roots)` writes, from what the directories hold or, where it finds
+    something `NotThere`, from what `needs` fetch besides."""
 
     def fetch(folder: Path) -> None:
-        for source in needs:
-            source.fetch(folder)
-        make(folder, [folder, *directories()])
+        roots = [folder, *directories()]
+        try:
+            make(folder, roots)
+        except NotThere:
+            for source in needs:
+                source.fetch(folder)
+            make(folder, roots)
 
     return Source(f"made here of {what}", fetch)
