@@ -107,12 +107,14 @@ def test_the_runs_of_a_sweep_that_is_killed_pass_to_the_other(here, capsys):
         process.stdout.readline()
         go(process)
         wait_until(checkpoint.exists, "the first epoch of the other sweep")
+        os.killpg(process.pid, signal.SIGSTOP)  # or it might be done before this one has to wait
         epochs = []
         update, wait_for = sweep.Progress.update, sweep.Progress.wait_for
 
         def kill_and_wait_for(self: sweep.Progress, *arguments: object) -> None:
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGCONT)  # its worker goes on, and finds it gone
             wait_for(self, *arguments)
 
         with pytest.MonkeyPatch.context() as patched:
