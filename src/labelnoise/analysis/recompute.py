@@ -236,7 +236,7 @@ class Trace:
 
 
 def misshapen(content: object, kind: str) -> Iterator[str]:
-    """What is not as ``origin_files`` writes it. Each check relies on those before: the first that
+    """What is not as ``sidecar`` writes it. Each check relies on those before: the first that
     fails tells."""
     if not isinstance(content, dict):
         yield "it is no object"

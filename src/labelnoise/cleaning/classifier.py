@@ -4,7 +4,7 @@
     classifier = NetworkClassifier(loss="GCE", model="mlp")
     classifier.fit(images, labels).predict_proba(other_images)
 
-The training is that of every run here (``train.train_epoch``), without a test set. Everything is
+The training is that of every run here (``loop.train_epoch``), without a test set. Everything is
 checked before it, the loss by a call on a first batch.
 """
 
