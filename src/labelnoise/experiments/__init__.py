@@ -1,5 +1,7 @@
 """What is run: grids and profiles, as plain Python data. A file a notebook."""
 
+from collections.abc import Collection
+
 from labelnoise.config import Run, noisy, published
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.experiments.benchmark import (
@@ -46,6 +48,7 @@ from labelnoise.experiments.model_the_noise import (
     assumed_rates,
     clipping,
     detectors,
+    early_stopping,
     estimated_matrices,
     fashion,
     own_labels,
@@ -55,8 +58,7 @@ from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
 
 __all__ = [  # what notebooks and tests find here besides the grids
     "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",
-    "SEEDS", "SYMMETRIC_60", "Run", "noisy", "profile_runs", "published",
-    "setting_of",
+    "SEEDS", "SYMMETRIC_60", "Run", "chosen", "noisy", "profile_runs", "published", "setting_of",
 ]  # fmt: skip
 
 
@@ -85,6 +87,7 @@ GRIDS = {
     "cnn_losses": cnn_losses,
     "size_or_shape": size_or_shape,
     "thirty_percent": thirty_percent,
+    "early_stopping": early_stopping,
     "clipping": clipping,
     "assumed_rates": assumed_rates,
     "estimated_matrices": estimated_matrices,
@@ -146,3 +149,19 @@ def profile_runs(profile: str) -> list[Run]:
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(PROFILES)}")
     return list({run.key: run for run in PROFILES[profile]()}.values())
+
+
+def chosen(parameter: str, value: object, recorded: Collection, grid: str) -> object:
+    """``value`` if it is among the ``recorded`` choices of a notebook's parameter.
+
+    Raises ``ValueError`` that says what is recorded, and where another choice is added to ``grid``
+    and how it is trained.
+    """
+    if value in recorded:
+        return value
+    file = GRIDS[grid].__module__.replace(".", "/")
+    raise ValueError(
+        f"{parameter}={value!r} has no records; recorded are "
+        f"{', '.join(map(repr, recorded))}. To have another one, add its runs to {grid} in "
+        f"src/{file}.py, and train them: python -m labelnoise.runs.sweep {grid} --into results"
+    )

@@ -33,9 +33,12 @@ def mlp(
     *,
     dataset: str = "mnist",
     how: Method | None = None,
+    held_out: float = 0.0,
 ) -> Run:
-    """One run of these grids, under the noise of ``setting``, by the method ``how``."""
-    return Run(dataset, setting, loss, "mlp", MNIST_PROTOCOL, seed, method=how)
+    """One run of these grids, under the noise of ``setting``, by the method ``how``, on all noisy
+    labels but the share ``held_out``."""
+    return Run(dataset, setting, loss, "mlp", MNIST_PROTOCOL, seed, method=how,
+               val_fraction=held_out)  # fmt: skip
 
 
 def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list[Run]:
@@ -70,6 +73,13 @@ def thirty_percent(dataset: str = "mnist", seeds: Sequence[int] = SEEDS) -> list
             runs += [mlp(loss, setting, seed, dataset=dataset) for loss in answers]
             runs.append(mlp(answers[0], setting, seed, dataset=dataset, how=method("pruned")))
     return runs
+
+
+def early_stopping(seeds: Sequence[int] = SEEDS) -> list[Run]:
+    """Cross-entropy that holds out a tenth of its noisy labels and stops by them. Judged by
+    ``rules/model_the_noise.py``."""
+    ce = published("mnist", "CE")
+    return [mlp(ce, setting, seed, held_out=0.1) for seed in seeds for setting in THIRTY]
 
 
 def clipping(seeds: Sequence[int] = SEEDS) -> list[Run]:

@@ -11,10 +11,11 @@ ORDER: tuple[tuple[str, tuple[int, ...] | None], ...] = (
     ("headline", None),
     ("robust_losses", (0, 1, 2)),  # claim 6 at three seeds
     ("cnn_losses", (0, 1, 2)),
-    ("step_decay_shape", (5,)),
+    ("early_stopping", None),
     ("step_decay_shape_mlp", None),
-    ("step_decay_shape", (6, 7)),
     ("cll_points", None),
+    ("step_decay_shape", (5,)),
+    ("step_decay_shape", (6, 7)),
     ("benchmark_mlp", None),
     ("benchmark_mr", None),
     ("benchmark_cnn", (3,)),
