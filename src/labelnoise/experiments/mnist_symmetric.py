@@ -30,15 +30,16 @@ def mnist(loss: LossSetting, *, seed: int = 0, model: str = "cnn4", **changes: o
     return Run("mnist", loss=loss, model=model, seed=seed, **setting)
 
 
-def headline(seeds: Sequence[int] = SEEDS) -> list[Run]:
-    """MNIST, 60 % symmetric, the CNN at the full protocol: CE and CLL."""
-    return [mnist(loss, seed=s) for s in seeds for loss in (published("mnist", "CE"), CLL)]
+def headline(seeds: Sequence[int] = SEEDS, model: str = "cnn4") -> list[Run]:
+    """MNIST, 60 % symmetric, at the full protocol: CE and CLL."""
+    pair = (published("mnist", "CE"), CLL)
+    return [mnist(loss, seed=s, model=model) for s in seeds for loss in pair]
 
 
-def robust_losses(seeds: Sequence[int] = SEEDS) -> list[Run]:
+def robust_losses(seeds: Sequence[int] = SEEDS, model: str = "cnn4") -> list[Run]:
     """The same protocol with the other robust losses of the first set."""
     names = ("GCE", "MAE", "SCE")
-    return [mnist(published("mnist", name), seed=s) for s in seeds for name in names]
+    return [mnist(published("mnist", n), seed=s, model=model) for s in seeds for n in names]
 
 
 def cll_map() -> list[Run]:

@@ -7,11 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from labelnoise.analysis import stats
-from labelnoise.analysis.tables import (
-    by_label,
-)
+from labelnoise.analysis.tables import by_label
 from labelnoise.analysis.tables.mnist_symmetric import ranked_groups
 from labelnoise.figures import DASHES, FAMILY_COLOURS, colour, family
 from labelnoise.runs.sweep import Outcome
@@ -22,36 +20,44 @@ from labelnoise.tracing import traced
 def ranked(
     mlp: Sequence[Outcome], cnn: Sequence[Outcome] = (), paper: Mapping[str, float] | None = None
 ) -> Figure:
-    """Every loss by its last-epoch accuracy with the MLP, best on top: mean and 95 % t interval
-    over seeds (dot), each seed (bar), best epoch (ring), the last epoch of the CNN where there is
-    one (diamond). Intervals are cut off at the frame: three seeds can leave a wide one.
-    ``paper``: name -> value, drawn as vertical lines."""
+    """Every loss by its last-epoch accuracy with the MLP, best on top: mean (dot) and each seed
+    (bar), the mean of the best epochs (ring), each seed of the CNN where there is one (diamond).
+    No intervals: a loss that loses a class on one seed of three has an interval wider than what is
+    possible. ``paper``: name -> value, a mark above the rows, since it is of another network than
+    most of them."""
     groups = ranked_groups(mlp)
     beside = by_label(cnn)
     figure, ax = plt.subplots(figsize=(9, 0.29 * len(groups) + 1.9))
     for row, (name, group) in enumerate(groups.items()):
         tone = _family_colour(group[0])
-        s = stats.summarise([o.last for o in group])
         ax.plot(np.mean([o.record["result"]["best"] for o in group]), row, "o", ms=8, mfc="none",
                 mec=tone, mew=1.2)  # fmt: skip
-        ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
-        ax.plot([o.last for o in group], [row] * len(group), "|", ms=9, mew=1.2, color=tone)
+        ax.plot(np.mean([o.last for o in group]), row, "o", ms=6, color=tone)
+        ax.plot([o.last for o in group], [row] * len(group), "|", ms=10, mew=1.4, color=tone)
         for o in beside.get(name, ()):
             ax.plot(o.last, row, "D", ms=4.5, mfc="white", mec="black", mew=1)
-    for (name, value), dash in zip((paper or {}).items(), DASHES[1:], strict=False):
-        ax.axvline(value, color="black", lw=1, ls=dash)
-        ax.annotate(f"{name} {value:.2f}", (value, -0.9), fontsize="small", ha="center",
+    for name, value in (paper or {}).items():
+        ax.plot(value, -1, "v", ms=7, color="black", clip_on=False)
+        ax.annotate(f"{name} {value:.2f}", (value, -1.35), fontsize="small", ha="right",
                     va="bottom", annotation_clip=False)  # fmt: skip
     ax.set_yticks(range(len(groups)), groups, fontsize="small")
-    ax.set(ylim=(len(groups) - 0.3, -0.7), xlim=(28, 100.5), xlabel="clean test accuracy (%)")
+    ax.set(ylim=(len(groups) - 0.3, -0.7), xlim=(18, 100.5), xlabel="clean test accuracy (%)")
     ax.grid(axis="y", alpha=0.35)
     families = [Line2D([], [], marker="o", ls="", color=tone, label=name)
                 for name, tone in FAMILY_COLOURS.items()]  # fmt: skip
     marks = [
-        Line2D([], [], marker="o", ls="-", color="0.3", label="MLP, last epoch, 95 % interval"),
+        Line2D([], [], marker="o", ls="", color="0.3", label="MLP, last epoch, mean"),
         Line2D([], [], marker="|", ls="", ms=9, color="0.3", label="MLP, last epoch, each seed"),
-        Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="MLP, best epoch"),
-        Line2D([], [], marker="D", ls="", mfc="white", color="black", label="CNN, last epoch"),
+        Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="MLP, best epoch, mean"),
+        Line2D(
+            [],
+            [],
+            marker="D",
+            ls="",
+            mfc="white",
+            color="black",
+            label="CNN, last epoch, each seed",
+        ),
     ]
     figure.legend(handles=families + marks, loc="outside lower center", ncols=3, fontsize="small")
     return figure
@@ -73,7 +79,7 @@ def curve(ax: Axes, outcomes: Sequence[Outcome], field: str, **line: object) -> 
         for values in curves:
             ax.plot(epochs[: len(values)], values, lw=0.7, alpha=0.45, **{**line, "label": None})
     complete = [values for values in curves if len(values) == len(epochs)]
-    ax.plot(epochs, np.mean(complete, axis=0), lw=2, **line)
+    ax.plot(epochs, np.mean(complete, axis=0), **{"lw": 2, **line})
 
 
 @traced
@@ -122,7 +128,9 @@ def cll_map(
     mlp: Sequence[Outcome], cnn: Sequence[Outcome], references: Mapping[str, float], goal: float
 ) -> Figure:
     """Last-epoch accuracy of CLL over sigma, a line a form: the MLP, and beside it the points
-    that the CNN has. ``references``: label -> accuracy of other losses with the MLP."""
+    that the CNN has. What learnt nothing stands as a mark at the lower edge. ``references``: label
+    -> accuracy of other losses with the MLP."""
+    floor = 78.0
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
     for ax, outcomes, title in (
         (axes[0], mlp, "MLP"),
@@ -136,11 +144,17 @@ def cll_map(
             )
             if points:
                 sigmas, accuracies = zip(*points, strict=True)
-                beside = np.array(sigmas) * 1.035 ** (k - 1)  # equal points stay visible
-                line = {"marker": marker, "ls": DASHES[k] if len(points) > 2 else ""}
-                ax.plot(beside, accuracies, color=FORM_COLOURS[form], label=form, **line)
+                beside = np.array(sigmas) * 1.06 ** (k - 1)  # equal points stay visible
+                heights = np.array(accuracies, dtype=float)
+                learnt, look = heights > floor, {"color": FORM_COLOURS[form], "marker": marker}
+                ls = DASHES[k] if len(points) > 4 else ""
+                ax.plot(beside[learnt], heights[learnt], label=form, ls=ls, **look)
+                ax.plot(beside[~learnt], np.full((~learnt).sum(), floor + 0.7), ls="", mfc="none",
+                        **look)  # fmt: skip
         ax.axhline(goal, color="black", ls=(0, (1, 2)), lw=1.4, label=f"paper's CLL {goal:.2f}")
-        ax.set(xscale="log", xlabel="bandwidth sigma (probability)", title=title, ylim=(0, 102))
+        ax.set(xscale="log", xlabel="bandwidth sigma (probability)", title=title, ylim=(floor, 100))
+        ax.annotate("hollow, at this edge: below it, most at chance", (0.02, 0.12),
+                    xycoords="axes fraction", fontsize="x-small")  # fmt: skip
         sigmas = sorted({o.run.loss.parameters["sigma"] for o in [*mlp, *cnn]})
         ax.set_xticks(sigmas, [f"{s:g}" for s in sigmas], minor=False)
         ax.set_xticks([], minor=True)
@@ -160,7 +174,8 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
     ordered = sorted(outcomes, key=lambda o: o.run.loss.parameters["sigma"])
     shades = plt.get_cmap("viridis_r")(np.linspace(0.15, 1, len(ordered)))
     for i, (outcome, shade) in enumerate(zip(ordered, shades, strict=True)):
-        line = {"color": shade, "ls": DASHES[i % len(DASHES)]}
+        # Lines that coincide lie on one another, the widest below.
+        line = {"color": shade, "ls": DASHES[i % len(DASHES)], "lw": 7 - i}
         line["label"] = f"sigma {outcome.run.loss.parameters['sigma']:g}"
         curve(axes[0], [outcome], "test_accuracy", **line)
         curve(axes[1], [outcome], "gradient_norm", **line)
@@ -171,26 +186,33 @@ def stalling(outcomes: Sequence[Outcome]) -> Figure:
 
 
 @traced
-def protocol_bars(
-    rows: Mapping[str, Mapping[str, float | None]], paper: Mapping[str, float]
-) -> Figure:
-    """What the reporting rule does to a number: a group a setting, a bar a rule (last epoch, noisy
-    validation, best epoch). ``paper``: label -> accuracy, as vertical lines."""
-    rules = list(dict.fromkeys(rule for bars in rows.values() for rule in bars))
-    figure, ax = plt.subplots(figsize=(9, 1.4 + 0.8 * len(rows)))
-    shades, hatches = ("#0072B2", "#E69F00", "#BBBBBB"), ("", "//", "..")
-    for k, rule in enumerate(rules):
-        values = [np.nan if bars[rule] is None else bars[rule] for bars in rows.values()]
-        y = np.arange(len(rows)) + (k - (len(rules) - 1) / 2) * 0.27
-        bars = ax.barh(y, values, 0.25, color=shades[k], hatch=hatches[k], label=rule)
-        ax.bar_label(bars, fmt=lambda v: f"{v:.1f}", padding=2, fontsize="x-small")
+def protocol_bars(rows: Mapping[str, Mapping[str, float]], paper: Mapping[str, float]) -> Figure:
+    """What the reporting rule does to a number: a group a setting, a bar a rule that its runs can
+    follow. ``paper``: label -> accuracy, as vertical lines."""
+    looks = {"last epoch": ("#0072B2", ""), "noisy validation": ("#E69F00", "//"),
+             "best epoch": ("#BBBBBB", "..")}  # fmt: skip
+    figure, ax = plt.subplots(figsize=(9, 1.6 + 0.27 * sum(len(b) + 1 for b in rows.values())))
+    y, middles = 0.0, []
+    for bars in rows.values():
+        middles.append(y + (len(bars) - 1) / 2)
+        for rule, value in bars.items():
+            shade, hatch = looks[rule]
+            ax.barh(y, value, 0.9, color=shade, hatch=hatch)
+            ax.annotate(f"{value:.1f}", (value, y), xytext=(3, 0), textcoords="offset points",
+                        va="center", fontsize="x-small",
+                        bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
+            y += 1
+        y += 1
     for k, (label, value) in enumerate(paper.items()):
         ax.axvline(
             value, color="black", ls=DASHES[2 - k], lw=1.2, label=f"paper: {label} {value:.2f}"
         )
-    ax.set_yticks(range(len(rows)), rows)
+    ax.set_yticks(middles, rows)
     ax.invert_yaxis()
     ax.set(xlabel="clean test accuracy (%)", xlim=(0, 108), title="One method, many numbers")
-    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
+    handles = [Patch(facecolor=shade, hatch=hatch, label=rule)
+               for rule, (shade, hatch) in looks.items()]  # fmt: skip
+    handles += ax.get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
     ax.grid(axis="y", visible=False)
     return figure

@@ -1,6 +1,6 @@
 """The rules of notebook 03: is it the size of CLL's steps, or their shape; when should one stop?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from labelnoise.experiments.mnist_symmetric import (
     UNSEEN_MLP,
     cll_choice,
     mnist,
+    parity,
     placed,
     protocol_at,
     step_decay_shape,
@@ -108,15 +109,15 @@ def by_place(outcomes: Sequence[Outcome]) -> dict[tuple[str, Place], dict[int, f
     return known
 
 
-def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
-    """The verdict of each contrast, and a word for each of the two sentences, of the outcomes of
-    one network; nothing unless all seeds of every contrast are there."""
+def contrasts_of(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """The six contrasts of the factorial of one network, each its differences by seed, in
+    percentage points; of the seeds that both sides have."""
     found = by_place(outcomes)
 
     def at(loss: LossSetting, place: Place) -> dict[int, float]:
         return found.get((loss.label, place), {})
 
-    pairs = {
+    return {
         "size within CE": differences(at(CE, OF_CLL), at(CE, OF_CE)),
         "size within CLL": differences(at(CLL, OF_CLL), at(CLL, OF_CE)),
         "shape at CE's place": differences(at(CLL, OF_CE), at(CE, OF_CE)),
@@ -124,12 +125,23 @@ def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str
         "kernel, sigma 1": differences(at(CLL, OF_CLL), at(WIDE, OF_CLL)),
         "kernel, sigma 0.5": differences(at(NARROW, OF_CLL), at(WIDE, OF_CLL)),
     }
+
+
+def gain_of(outcomes: Sequence[Outcome]) -> list[float]:
+    """The whole gain, CLL at CLL's place minus CE at CE's place, by seed, in percentage points."""
+    found = by_place(outcomes)
+    return differences(found.get((CLL.label, OF_CLL), {}), found.get((CE.label, OF_CE), {}))
+
+
+def judge_size_and_shape(outcomes: Sequence[Outcome]) -> dict[str, Verdict | str]:
+    """The verdict of each contrast, and a word for each of the two sentences, of the outcomes of
+    one network; nothing unless all seeds of every contrast are there."""
+    pairs = contrasts_of(outcomes)
     asked = UNSEEN_MLP if {o.run.model for o in outcomes} == {"mlp"} else UNSEEN
     if any(len(each) < len(asked) for each in pairs.values()):
         return {}
     verdicts: dict[str, Verdict | str] = dict(judge(pairs, MARGIN))
-    gain = differences(at(CLL, OF_CLL), at(CE, OF_CE))
-    verdicts["most of the gain is size"] = share_of_size(pairs["size within CE"], gain)
+    verdicts["most of the gain is size"] = share_of_size(pairs["size within CE"], gain_of(outcomes))
     words = {verdicts[name].word for name in ("kernel, sigma 1", "kernel, sigma 0.5")}
     verdicts["correntropy adds nothing"] = (
         "refuted" if words & {"above", "below"}
@@ -274,6 +286,25 @@ def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
     return judge(pairs, MARGIN)
 
 
+# ---------------------------------------------------------------------------------------- parity
+
+PARITY = """\
+Two precisions end alike if both one-sided paired t-tests of their last-epoch accuracies
+against plus and minus 0.5 points, adjusted by Holm over the pairs of network and loss, have
+p < 0.05; they differ if the two-sided test, adjusted likewise, has p < 0.05 and the mean difference
+lies beyond 0.5 points; undecided otherwise.
+"""
+PARITY_AFTER = """\
+written after its runs: the first rule for the two precisions called the same whatever has a wide
+interval.
+"""
+
+
+def judge_parity(differences: Mapping) -> dict:
+    """The verdict of each pair, of its differences by seed in percentage points."""
+    return judge(differences, MARGIN)
+
+
 def at_published_places() -> list[Run]:
     return [placed(loss, at, seed, "cnn4") for seed in UNSEEN
             for loss, at in ((CE, OF_CE), (CLL, OF_CLL))]  # fmt: skip
@@ -286,4 +317,5 @@ RULES = (
     Rule("the choice of places", FAIR_QUESTION, MARGIN, step_decay_shape, choose_place),
     Rule("the fair question", FAIR_QUESTION, MARGIN, fair_runs, judge_fair_question),
     Rule("stopping", STOPPING, MARGIN, at_published_places, judge_stopping),
+    Rule("parity", PARITY, MARGIN, parity, judge_parity, PARITY_AFTER),
 )

@@ -7,13 +7,12 @@ import pandas as pd
 
 from labelnoise import theory
 from labelnoise.analysis import stats
-from labelnoise.analysis.rules.mnist_symmetric import choose_cll
+from labelnoise.analysis.rules.mnist_symmetric import choose_cll, judge_parity
 from labelnoise.analysis.tables import (
     MISSING,
     as_numbers,
     by_label,
     count,
-    counted,
     interval,
     named,
     number,
@@ -97,7 +96,7 @@ def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.Da
     """The same runs in two precisions, a row a network and loss: last epoch (mean ± sd, percent) of
     ``outcomes`` and of ``again``, and the difference, paired by seed, with its 95 % interval."""
     seconds = {o.run.key: o for o in again}
-    rows = []
+    rows, found = [], {}
     for model in dict.fromkeys(o.run.model for o in outcomes):
         ours = [o for o in outcomes if o.run.model == model and o.run.key in seconds]
         for label, group in by_label(ours).items():
@@ -109,28 +108,32 @@ def parity_table(outcomes: Sequence[Outcome], again: Sequence[Outcome]) -> pd.Da
             differences = [b.last - a.last for a, b in pairs]
             row |= {"difference": spread(differences), "95 % interval": interval(differences)}
             rows.append({**row, "seeds": count(group)})
+            found[model, label] = differences
+    verdicts = judge_parity(found)
+    for row in rows:
+        row["within 0.5 points"] = verdicts[row["network"], row["loss"]].word
     return as_numbers(pd.DataFrame(rows, dtype=object).set_index(["network", "loss"]))
 
 
-def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
-    """Setting -> what each reporting rule says of it: ``last epoch``, ``noisy validation`` (from
-    the run that holds out 10 %), ``best epoch``."""
-    rows: dict[str, dict[str, float | None]] = {}
+def protocol_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+    """Setting -> what each reporting rule says of its run: ``last epoch``, ``noisy validation``
+    (only where 10 % of the labels are held out), ``best epoch``."""
+    rows = {}
     for o in outcomes:
         kept = ", true label kept" if o.run.noise.as_config().get("keep_true") else ""
-        name = f"{o.run.loss.name}, {o.run.model}{kept}"
-        row = rows.setdefault(name, dict.fromkeys(("last epoch", "noisy validation", "best epoch")))
+        held = ", 10 % held out" if o.run.val_fraction else ""
         result = o.record["result"]
-        if o.run.val_fraction:
+        row = {"last epoch": result["last"]}
+        if held:
             row["noisy validation"] = result["val_chosen"]
-        else:
-            row["last epoch"], row["best epoch"] = result["last"], result["best"]
+        row["best epoch"] = result["best"]
+        rows[f"{o.run.loss.name}, {o.run.model}{kept}{held}"] = row
     return rows
 
 
 def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.DataFrame:
-    """The same in numbers, ranked: last epoch (mean ± sd, 95 % interval), best epoch, wrong labels
-    memorised, seeds, and the CNN's last epoch where it exists (with its seeds)."""
+    """The same in numbers, ranked: last epoch (mean ± sd, and each seed), best epoch, wrong labels
+    memorised, and the CNN's last epoch where it exists (with its seeds)."""
     beside, asked = by_label(cnn), by_label(mlp)
     rows = []
     for rank, (name, group) in enumerate(ranked_groups(mlp).items(), start=1):
@@ -140,14 +143,21 @@ def ranking_table(mlp: Sequence[Outcome], cnn: Sequence[Outcome] = ()) -> pd.Dat
                 "rank": rank,
                 "loss": named(group[0]),
                 "last epoch": spread(last),
-                "95 % interval": interval(last),
+                "each seed": each_seed(last, len(asked[name])),
                 "best epoch": spread([o.record["result"]["best"] for o in group]),
                 "memorised (%)": spread([o.record["result"]["fit_wrong"] for o in group], 1),
-                "seeds": counted(asked[name]),
                 "CNN, last epoch": with_count(others),
             }
         )
     return pd.DataFrame(rows, dtype=object).set_index("rank").rename_axis("rank")
+
+
+@of_numbers
+def each_seed(values: Sequence[float], asked: int) -> str:
+    """Each value; and how many of the runs that were asked for diverged."""
+    lost = asked - len(values)
+    text = ", ".join(number(value, 1) for value in values)
+    return f"{text} ({lost} diverged)" if lost else text
 
 
 @of_numbers

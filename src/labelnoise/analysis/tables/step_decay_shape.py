@@ -1,0 +1,106 @@
+"""The factorial of step, decay and shape in numbers (notebook 03, "Size or shape?")."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from labelnoise.analysis import contrasts
+from labelnoise.analysis.rules import mnist_symmetric as rule
+from labelnoise.analysis.tables import MISSING, number, signed, spread
+from labelnoise.analysis.tables.mnist_symmetric import with_count
+from labelnoise.experiments.mnist_symmetric import MORE_SHAPES, PLACES, SHAPES, protocol_at
+from labelnoise.runs.sweep import Outcome
+from labelnoise.tracing import of_numbers
+
+LEVELS = ("low", "middle", "high")
+NOT_JUDGED = "not yet judged"
+
+
+def places_table(outcomes: Sequence[Outcome], field: str = "last") -> pd.DataFrame:
+    """``result[field]`` of the runs of one network, ``[step and decay x loss]``: mean ± sd in
+    percent, and in brackets of how many seeds."""
+    rows = []
+    for step, decay in PLACES:
+        cells = {}
+        for loss in SHAPES + MORE_SHAPES:
+            group = [o for o in outcomes if o.run.loss == loss
+                     and o.run.protocol == protocol_at(loss, (step, decay))]  # fmt: skip
+            values = [o.record["result"][field] for o in group]
+            if values:
+                cells[loss.label] = with_count(values)
+        if cells:
+            rows.append({"step": LEVELS[step], "decay": LEVELS[decay], **cells})
+    return pd.DataFrame(rows, dtype=object).set_index(["step", "decay"]).fillna(MISSING)
+
+
+def contrasts_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """The six contrasts of one network by the rule: the mean difference ± sd (percentage points),
+    each seed's, the two p-values that Holm adjusted, and the word."""
+    pairs = {name: each for name, each in rule.contrasts_of(outcomes).items() if each}
+    judged = rule.judge_size_and_shape(outcomes)
+    rows = {}
+    for name, each in pairs.items():
+        rows[name] = {
+            "difference (points)": spread(each),
+            "each seed": listed(each),
+            "p, different": p_value(pairs, name, "p_difference") if judged else MISSING,
+            "p, equivalent": p_value(pairs, name, "p_equivalence") if judged else MISSING,
+            "verdict": judged[name].word if judged else NOT_JUDGED,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("contrast")
+
+
+def sentences(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """What the rule says of its two sentences, for one network, and the share of the gain that is
+    the size of CE's steps."""
+    judged = rule.judge_size_and_shape(outcomes)
+    size, gain = rule.contrasts_of(outcomes)["size within CE"], rule.gain_of(outcomes)
+    rows = {
+        "most of the gain is size": share(size, gain) if size and gain else MISSING,
+        "correntropy adds nothing": MISSING,
+    }
+    made = [{"number": text, "word": judged.get(name, NOT_JUDGED)} for name, text in rows.items()]
+    return pd.DataFrame(made, index=pd.Index(list(rows), name="sentence"), dtype=object)
+
+
+@of_numbers
+def share(size: Sequence[float], gain: Sequence[float]) -> str:
+    """How much of the mean gain is size, in percent."""
+    n = min(len(size), len(gain))
+    return f"{100 * sum(size[:n]) / sum(gain[:n]):.0f} % of {sum(gain[:n]) / n:.1f} points"
+
+
+@of_numbers
+def listed(values: Sequence[float]) -> str:
+    """Each number with its sign."""
+    return ", ".join(signed(value) for value in values)
+
+
+@of_numbers
+def p_value(pairs: Mapping[str, Sequence[float]], name: str, kind: str) -> str:
+    """A p-value of the contrast ``name``, adjusted over the family ``pairs``."""
+    p = getattr(contrasts.judge(pairs, rule.MARGIN)[name], kind)
+    return "below 0.001" if p < 0.001 else number(p, 3)
+
+
+def clipped_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """How many steps of an epoch had their gradient clipped, ``[loss x place]``: the mean over all
+    epochs and seeds, in percent, at the places of CE and of CLL."""
+    rows = {}
+    for loss in SHAPES + MORE_SHAPES:
+        row = {}
+        for title, place in (("at CE's place", rule.OF_CE), ("at CLL's place", rule.OF_CLL)):
+            group = [o for o in outcomes if o.run.loss == loss
+                     and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
+            if group:
+                row[title] = mean_of_curves([o.record["curves"]["clipped"] for o in group])
+        if row:
+            rows[loss.label] = row
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
+
+
+@of_numbers
+def mean_of_curves(curves: Sequence[Sequence[float]]) -> str:
+    """The mean over seeds and epochs, in percent."""
+    every = [value for curve in curves for value in curve]
+    return f"{sum(every) / len(every):.2f}"
