@@ -73,7 +73,7 @@ def test_profile_paper_trains_every_run_that_a_notebook_asks_for():
 
 
 def test_readme_shows_the_headline_table_of_the_records():
-    committed = sweep(experiments.headline(), "replay")
+    committed = sweep(experiments.first_page(), "replay")
     assert report.headline_markdown(committed) in (ROOT / "README.md").read_text()
 
 

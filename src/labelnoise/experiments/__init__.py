@@ -35,6 +35,7 @@ from labelnoise.experiments.mnist_symmetric import (
     cll_points,
     cnn_losses,
     every_loss,
+    first_page,
     headline,
     parity,
     robust_losses,
@@ -58,7 +59,7 @@ from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
 
 __all__ = [  # what notebooks and tests find here besides the grids
     "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",
-    "SEEDS", "SYMMETRIC_60", "Run", "chosen", "noisy", "profile_runs", "published", "setting_of",
+    "SEEDS", "SYMMETRIC_60", "Run", "chosen", "first_page", "noisy", "profile_runs", "published", "setting_of",
 ]  # fmt: skip
 
 
@@ -120,10 +121,10 @@ def cpu_full() -> list[Run]:
 
 
 def gpu() -> list[Run]:
-    """The headline at five seeds, and the tables of CLL and of the first robust losses."""
+    """The headline at five seeds, the tables around CLL, and what asks after size and shape."""
     names = ("headline", "robust_losses", "cll_map", "cll_points", "cll_choice", "clean_labels",
-             "ce_protocols", "cll_normalised", "cnn_losses", "size_or_shape",
-             "step_decay_shape")  # fmt: skip
+             "ce_protocols", "cll_normalised", "cnn_losses", "size_or_shape", "early_stopping",
+             "step_decay_shape", "step_decay_shape_mlp")  # fmt: skip
     return [run for name in names for run in GRIDS[name]()]
 
 

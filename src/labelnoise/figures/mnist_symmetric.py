@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from labelnoise.analysis.tables import by_label
+from labelnoise.analysis.tables import by_label, shown
 from labelnoise.analysis.tables.mnist_symmetric import ranked_groups
 from labelnoise.figures import DASHES, FAMILY_COLOURS, colour, family
 from labelnoise.runs.sweep import Outcome
@@ -91,9 +91,9 @@ def learning_curves(
     figure, ax = plt.subplots(figsize=(8, 5))
     for i, (label, group) in enumerate(by_label(outcomes).items()):
         name = group[0].run.loss.name
-        shown = f"{label} ({len(group)} seed{'s' if len(group) > 1 else ''})"
+        named = f"{shown(label)} ({len(group)} seed{'s' if len(group) > 1 else ''})"
         curve(
-            ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % len(DASHES)], label=shown
+            ax, group, "test_accuracy", color=colour(name), ls=DASHES[i % len(DASHES)], label=named
         )
     for label, (value, name) in (paper or {}).items():
         ax.axhline(value, color=colour(name), ls=(0, (1, 2)), lw=1.2)
@@ -116,7 +116,8 @@ def memorisation(outcomes: Sequence[Outcome]) -> Figure:
     for ax, (field, title) in zip(axes, panels, strict=True):
         for i, (label, group) in enumerate(by_label(outcomes).items()):
             name = group[0].run.loss.name
-            curve(ax, group, field, color=colour(name), ls=DASHES[i % len(DASHES)], label=label)
+            curve(ax, group, field, color=colour(name), ls=DASHES[i % len(DASHES)],
+                  label=shown(label))  # fmt: skip
         ax.set(xlabel="epoch", title=title, ylim=(-3, 103))
     axes[0].set_ylabel("mislabelled training samples (%)")
     axes[0].legend(loc="upper left", fontsize="small")

@@ -111,7 +111,7 @@ def as_html(sections: list[tuple], directory: Path) -> str:
 
 def headline_markdown(committed: list[Outcome]) -> str:
     """The headline table as README.md shows it."""
-    table = tables.accuracy_table(experiments.headline(), committed, claims.PAPER_COLUMN)
+    table = tables.accuracy_table(experiments.first_page(), committed, claims.PAPER_COLUMN)
     return table.drop(columns="source").to_markdown()
 
 
@@ -121,7 +121,7 @@ def update_readme(readme: Path) -> None:
     text = readme.read_text()
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(f"{readme} must hold {begin} and {end} once each")
-    table = headline_markdown(sweep(experiments.headline(), "replay"))
+    table = headline_markdown(sweep(experiments.first_page(), "replay"))
     before, after = text.partition(begin)[0], text.partition(end)[2]
     write_atomically(readme, f"{before}{begin}\n{table}\n{end}{after}")
 

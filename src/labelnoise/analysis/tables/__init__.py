@@ -1,6 +1,7 @@
 """Records to tables: one row a loss, every number with how often and where it was measured."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +15,12 @@ from labelnoise.tracing import of_numbers, sidecar, traced
 from labelnoise.tracing.origin import Number, bare
 
 MISSING = "–"
+
+
+def shown(label: str) -> str:
+    """The label of a loss as pictures and tables print it: SCE without its second term, which is
+    cross-entropy times a number, by that name: ``0.06 CE``."""
+    return re.sub(r"^SCE\(alpha ([0-9.]+), beta 0\)", r"\1 CE", label)
 
 
 @of_numbers
@@ -67,7 +74,7 @@ def counted(records: Sequence[Outcome]) -> str:
 @traced
 def named(record: Outcome) -> str:
     """The loss and method of the run, as tables print them."""
-    return record.run.label
+    return shown(record.run.label)
 
 
 @of_numbers
@@ -109,7 +116,7 @@ def accuracy_table(
         sound = [o for o in group if o.record["result"]["diverged_at"] is None]
         last = [o.last for o in sound]
         row = {
-            "loss": label,
+            "loss": shown(label),
             "last epoch": spread(last),
             "95 % interval": interval(last),
             "best epoch": spread([o.record["result"]["best"] for o in sound]),
@@ -117,7 +124,7 @@ def accuracy_table(
             "source": sources(group),
         }
         if paper is not None:
-            row = {"loss": label, "paper": paper.get(label, MISSING), **row}
+            row = {"loss": shown(label), "paper": paper.get(label, MISSING), **row}
         rows.append(row)
     return as_numbers(pd.DataFrame(rows, dtype=object).set_index("loss"))
 

@@ -16,6 +16,7 @@ from labelnoise.analysis.tables import (
     interval,
     named,
     number,
+    shown,
     spread,
     with_error,
 )
@@ -194,10 +195,10 @@ def pull_at_start(loss: Loss, num_classes: int) -> float:
 
 
 def protocol_label(run: Run) -> str:
-    """The label of a run's loss, and what of its protocol is not ALFs': ``CE, lr 0.0006``."""
+    """The loss of a run as it is shown, and what of its protocol is not ALFs': ``CE, lr 0.0006``."""
     differs = [f"{name.replace('_', ' ')} {value:g}" for name, value in run.protocol.items()
                if value != MNIST_PROTOCOL.get(name)]  # fmt: skip
-    return ", ".join([run.label, *differs])
+    return ", ".join([shown(run.label), *differs])
 
 
 def ranked_groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
