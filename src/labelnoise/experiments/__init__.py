@@ -59,7 +59,8 @@ from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
 
 __all__ = [  # what notebooks and tests find here besides the grids
     "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",
-    "SEEDS", "SYMMETRIC_60", "Run", "chosen", "first_page", "noisy", "profile_runs", "published", "setting_of",
+    "SEEDS", "SYMMETRIC_60", "Run", "chosen", "first_page", "noisy", "profile_runs", "published",
+    "setting_of",
 ]  # fmt: skip
 
 

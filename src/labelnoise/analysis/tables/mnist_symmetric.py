@@ -195,7 +195,8 @@ def pull_at_start(loss: Loss, num_classes: int) -> float:
 
 
 def protocol_label(run: Run) -> str:
-    """The loss of a run as it is shown, and what of its protocol is not ALFs': ``CE, lr 0.0006``."""
+    """The loss of a run as it is shown, and what of its protocol is not the published one: ``CE, lr
+    0.0006``."""
     differs = [f"{name.replace('_', ' ')} {value:g}" for name, value in run.protocol.items()
                if value != MNIST_PROTOCOL.get(name)]  # fmt: skip
     return ", ".join([shown(run.label), *differs])
