@@ -77,6 +77,23 @@ def test_readme_shows_the_headline_table_of_the_records():
     assert report.headline_markdown(committed) in (ROOT / "README.md").read_text()
 
 
+# notebook -> another choice of one of its parameters than the committed one
+OTHERWISE = {
+    "00_start_here": {"beside": "AUL"},
+    "03_mnist_symmetric": {"network": "mlp"},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_with_another_choice_and_refuses_what_nobody_recorded(name, tmp_path):
+    source, made = ROOT / "notebooks" / f"{name}.ipynb", tmp_path / "made.ipynb"
+    with environment(LABELNOISE_OUT=str(tmp_path)):
+        execute(source, made, OTHERWISE[name])
+        assert [p for p in tmp_path.rglob("*.csv") if p.read_text() not in committed_tables(p.name)]
+        with pytest.raises(PapermillExecutionError, match="recorded are|must be|unknown"):
+            execute(source, made, dict.fromkeys(OTHERWISE[name], "none of them"))
+
+
 def nbval(path, out) -> subprocess.CompletedProcess:
     options = ["--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", path.parent, path]

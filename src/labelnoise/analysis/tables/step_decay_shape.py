@@ -19,10 +19,10 @@ NOT_JUDGED = "not yet judged"
 def places_table(outcomes: Sequence[Outcome], field: str = "last") -> pd.DataFrame:
     """``result[field]`` of the runs of one network, ``[step and decay x loss]``: mean ± sd in
     percent, and in brackets of how many seeds."""
-    rows = []
+    rows, known = [], SHAPES + MORE_SHAPES
     for step, decay in PLACES:
         cells = {}
-        for loss in SHAPES + MORE_SHAPES:
+        for loss in known:
             group = [o for o in outcomes if o.run.loss == loss
                      and o.run.protocol == protocol_at(loss, (step, decay))]  # fmt: skip
             values = [o.record["result"][field] for o in group]
@@ -30,7 +30,9 @@ def places_table(outcomes: Sequence[Outcome], field: str = "last") -> pd.DataFra
                 cells[loss.label] = with_count(values)
         if cells:
             rows.append({"step": LEVELS[step], "decay": LEVELS[decay], **cells})
-    return pd.DataFrame(rows, dtype=object).set_index(["step", "decay"]).fillna(MISSING)
+    columns = ["step", "decay", *(s.label for s in known if any(s.label in row for row in rows))]
+    made = pd.DataFrame(rows, columns=columns, dtype=object).set_index(["step", "decay"])
+    return made.fillna(MISSING)
 
 
 def contrasts_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
