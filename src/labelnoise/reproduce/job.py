@@ -136,14 +136,17 @@ def expected_time(todo: Sequence[Run], device: torch.device, side_by_side: int) 
             rate = made["seconds"] / Run(**config).epochs
             per_epoch.setdefault((config["dataset"], config["model"]), []).append(rate)
     known = [r for r in todo if (r.dataset, r.model) in per_epoch]
-    if device.type != "cpu" or not known:
-        return "unknown (no committed record of such runs on this kind of device)"
-    seconds = sum(r.epochs * median(per_epoch[r.dataset, r.model]) for r in known) / side_by_side
+    if not known:
+        return "unknown (no committed record of such runs)"
+    seconds = sum(r.epochs * median(per_epoch[r.dataset, r.model]) for r in known)
+    if device.type == "cpu":
+        minutes = max(1, round(seconds / side_by_side / 60))
+        text = f"about {minutes} minutes on a CPU like that of the committed records"
+    else:
+        text = (f"not known on a {device.type} device; a core of the CPU of the committed records "
+                f"would need {seconds / 3600:.1f} hours")  # fmt: skip
     unknown = len(todo) - len(known)
-    return (
-        f"about {max(1, round(seconds / 60))} minutes on a CPU like that of the committed records"
-        + (f", and {unknown} runs of networks that no record has" if unknown else "")
-    )
+    return text + (f", and {unknown} runs of networks that no record has" if unknown else "")
 
 
 def notebooks() -> list[Path]:

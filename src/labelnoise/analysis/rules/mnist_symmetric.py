@@ -266,9 +266,9 @@ def stopped_by_label_wave(outcome: Outcome) -> float:
     return curves["test_accuracy"][label_wave(curves["changed"]) - 1]
 
 
-def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
-    """The six contrasts, from the runs of the factorial that stand at the published places; nothing
-    unless all of their seeds are there."""
+def contrasts_of_stopping(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """The six contrasts, each its differences by seed in percentage points, from the runs of the
+    factorial that stand at the published places."""
     pairs: dict[str, list[float]] = {}
     for loss, place in ((CE, OF_CE), (CLL, OF_CLL)):
         group = [o for o in outcomes if o.run.loss == loss
@@ -281,6 +281,12 @@ def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
             f"{label}: Label Wave minus last": differences(wave, last),
             f"{label}: Label Wave minus noisy validation": differences(wave, valid),
         }
+    return pairs
+
+
+def judge_stopping(outcomes: Sequence[Outcome]) -> dict[str, Verdict]:
+    """The verdict of each of the six; nothing unless all of their seeds are there."""
+    pairs = contrasts_of_stopping(outcomes)
     if any(len(each) < len(UNSEEN) for each in pairs.values()):
         return {}
     return judge(pairs, MARGIN)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from labelnoise.analysis import contrasts
+from labelnoise.analysis.contrasts import judge
 from labelnoise.analysis.rules import mnist_symmetric as rule
 from labelnoise.analysis.tables import MISSING, number, signed, spread
 from labelnoise.analysis.tables.mnist_symmetric import with_count
@@ -38,8 +38,43 @@ def places_table(outcomes: Sequence[Outcome], field: str = "last") -> pd.DataFra
 def contrasts_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The six contrasts of one network by the rule: the mean difference ± sd (percentage points),
     each seed's, the two p-values that Holm adjusted, and the word."""
-    pairs = {name: each for name, each in rule.contrasts_of(outcomes).items() if each}
-    judged = rule.judge_size_and_shape(outcomes)
+    return _judged(rule.contrasts_of(outcomes), rule.judge_size_and_shape(outcomes))
+
+
+def stopping_contrasts(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """The six contrasts of stopping by the rule, in the same columns."""
+    return _judged(rule.contrasts_of_stopping(outcomes), rule.judge_stopping(outcomes))
+
+
+def stopping_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Where one stops, CE and CLL at their published places: clean test accuracy (percent, mean ±
+    sd, and of how many seeds) of the last epoch, of the epochs that noisy validation and Label Wave
+    keep, and of the best one, which only clean labels find; and which epochs Label Wave kept."""
+    rows = {}
+    for loss, place in ((rule.CE, rule.OF_CE), (rule.CLL, rule.OF_CLL)):
+        group = [o for o in outcomes if o.run.loss == loss
+                 and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
+        if group:
+            results = [o.record["result"] for o in group]
+            rows[loss.label] = {
+                "last epoch": with_count([r["last"] for r in results]),
+                "noisy validation": with_count([r["val_chosen"] for r in results]),
+                "Label Wave": with_count([rule.stopped_by_label_wave(o) for o in group]),
+                "best epoch": with_count([r["best"] for r in results]),
+                "Label Wave's epochs": kept([o.record["curves"]["changed"] for o in group]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
+
+
+@of_numbers
+def kept(changed: Sequence[Sequence[int | None]]) -> str:
+    """The epochs that Label Wave keeps, by seed."""
+    return ", ".join(str(rule.label_wave(each)) for each in changed)
+
+
+def _judged(contrasts: Mapping[str, Sequence[float]], judged: Mapping) -> pd.DataFrame:
+    """A row a contrast that has a seed: mean ± sd, each seed, p-values, the word."""
+    pairs = {name: each for name, each in contrasts.items() if each}
     rows = {}
     for name, each in pairs.items():
         rows[name] = {
@@ -81,7 +116,7 @@ def listed(values: Sequence[float]) -> str:
 @of_numbers
 def p_value(pairs: Mapping[str, Sequence[float]], name: str, kind: str) -> str:
     """A p-value of the contrast ``name``, adjusted over the family ``pairs``."""
-    p = getattr(contrasts.judge(pairs, rule.MARGIN)[name], kind)
+    p = getattr(judge(pairs, rule.MARGIN)[name], kind)
     return "below 0.001" if p < 0.001 else number(p, 3)
 
 

@@ -1,0 +1,109 @@
+"""Numbers in sentences: those of the first pages are computed again from the committed records."""
+
+import json
+from collections import Counter
+from functools import cache
+
+import numpy as np
+import pytest
+
+from labelnoise import experiments
+from labelnoise.analysis import stats
+from labelnoise.analysis.rules import claims as rule
+from labelnoise.analysis.tables import by_label, shown
+from labelnoise.analysis.tables.mnist_symmetric import protocol_rows, ranked_groups
+from labelnoise.analysis.tables.robustness_theory import behaviour
+from labelnoise.files import ROOT
+from labelnoise.runs.sweep import sweep
+
+NUMBERS = dict(enumerate("none one two three four five six seven eight nine ten eleven".split()))
+REPEATED = ("NCE+AGCE", "NCE+AUL", "NCE+AEL")  # NCE has the weight 0: they are AGCE, AUL, AEL
+
+
+@cache
+def committed(grid: str):
+    return {
+        shown(name): group for name, group in by_label(sweep(experiments.GRIDS[grid]())).items()
+    }
+
+
+def mean(grid: str, loss: str, field: str = "last", model: str = "cnn4") -> float:
+    group = [o for o in committed(grid)[loss] if o.run.model == model]
+    assert group, f"no record of {loss} in {grid} with {model}"
+    return float(np.mean([o.record["result"][field] for o in group]))
+
+
+def first_run(grid: str, loss: str, **protocol: float) -> float:
+    """The last epoch of the one run with the CNN at this protocol."""
+    (found,) = [o for o in committed(grid)[loss] if o.run.model == "cnn4"
+                and all(o.run.protocol[k] == v for k, v in protocol.items())]  # fmt: skip
+    return found.last
+
+
+def fate() -> Counter:
+    """What happens to the 29 different losses with the MLP: hold, memorise, lose a class."""
+    every = {n: g for n, g in by_label(sweep(experiments.every_loss())).items()
+             if n not in REPEATED}  # fmt: skip
+    ends = {n: {behaviour(o) for o in group} for n, group in every.items()}
+    return Counter("lost classes" if "lost classes" in e else e.pop() for e in ends.values())
+
+
+def place_of_cll() -> int:
+    order = [n for n in ranked_groups(sweep(experiments.every_loss())) if n not in REPEATED]
+    return 1 + order.index(experiments.CLL.label)
+
+
+def won() -> tuple[int, int]:
+    cll = stats.by_seed(committed("headline")[experiments.CLL.label])
+    others = {**committed("robust_losses"), **committed("cnn_losses")}
+    gains = {n: stats.differences(cll, stats.by_seed(g)) for n, g in others.items()}
+    return len(rule.won_and_open(gains)[0]), len(gains)
+
+
+def sentences() -> list[tuple[str, str]]:
+    """(file, what it has to say), the numbers from the records."""
+    readme, start = "README.md", "notebooks/00_start_here.ipynb"
+    mnist = "notebooks/03_mnist_symmetric.ipynb"
+    beaten, others = won()
+    ends, fall = fate(), {n: mean("robust_losses", n, "best") - mean("robust_losses", n)
+                          for n in ("GCE", "MAE")}  # fmt: skip
+    held_out = protocol_rows(sweep(experiments.ce_protocols()))["CE, cnn4, 10 % held out"]
+    cnn = {n: f"{mean('cnn_losses', n):.1f}" for n in ("AUL", "AGCE", "AEL")}
+    gap = mean("headline", experiments.CLL.label, "best") - mean("headline", "CE", "best")
+    return [
+        (readme, f"ahead of {NUMBERS[beaten]} of {NUMBERS[others]} others"),
+        (readme, f"{place_ordinal()} of {sum(ends.values())}, and `GCE` leads"),
+        (readme, f"{ends['held']} of {sum(ends.values())} different losses hold, "
+                 f"{NUMBERS[ends['memorised']]} memorise, and {NUMBERS[ends['lost classes']]}"),
+        (start, f"ahead of {NUMBERS[beaten]} of the {NUMBERS[others]} robust losses"),
+        (start, f"All but {gap:.1f} points of the gap"),
+        (mnist, f"still lose {fall['GCE']:.1f} and {fall['MAE']:.1f} points"),
+        (mnist, f"from {held_out['last epoch']:.1f} to {held_out['noisy validation']:.1f}"),
+        (mnist, f"AUL, which lost classes with the MLP, ends at {cnn['AUL']}, AGCE at "
+                f"{cnn['AGCE']} and AEL at {cnn['AEL']}"),
+        (mnist, f"climbs from {mean('headline', 'CE'):.0f} to "
+                f"{first_run('size_or_shape', 'CE', lr=0.0006):.0f} % with shorter steps, to "
+                f"{first_run('size_or_shape', 'CE', weight_decay=0.0167):.0f} % with a stronger "
+                f"weight decay, and to {first_run('size_or_shape', '0.06 CE'):.1f} %"),
+        (mnist, f"RCE pulls nearly as hard as CE (0.83) and ends at {mean('cnn_losses', 'RCE'):.1f}"
+                f" with the CNN and {mean('every_loss', 'RCE', model='mlp'):.1f} with the MLP"),
+    ]  # fmt: skip
+
+
+def place_ordinal() -> str:
+    return {7: "seventh", 8: "eighth", 9: "ninth"}[place_of_cll()]
+
+
+@cache
+def words_of(file: str) -> str:
+    text = (ROOT / file).read_text()
+    if file.endswith(".ipynb"):
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("k", range(len(sentences())))
+def test_a_number_in_a_sentence_is_that_of_the_records(k):
+    file, said = sentences()[k]
+    assert said in words_of(file), f"{file} does not say: {said}"
