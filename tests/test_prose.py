@@ -16,7 +16,8 @@ from labelnoise.analysis.tables.robustness_theory import behaviour
 from labelnoise.files import ROOT
 from labelnoise.runs.sweep import sweep
 
-NUMBERS = dict(enumerate("none one two three four five six seven eight nine ten eleven".split()))
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+           "eleven")  # fmt: skip
 REPEATED = ("NCE+AGCE", "NCE+AUL", "NCE+AEL")  # NCE has the weight 0: they are AGCE, AUL, AEL
 
 
