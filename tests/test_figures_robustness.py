@@ -167,6 +167,20 @@ def test_the_walk_over_sigma_keeps_weight_decay_apart():
     )
 
 
+def test_a_loss_is_followed_through_every_section():
+    settings = [experiments.setting_of(name) for name in ("AEL", "CE", "CLL", "CE")]
+    runs = [r for r in experiments.every_loss((0, 1)) if r.loss in settings]
+    found = [outcome(r, 90.0 + r.seed, fit_wrong=2.0) for r in runs]
+    table = tables.followed(settings, found, 10, 0.6)
+    assert list(table) == ["AEL", "CE", "CLL(target, sigma 1)"]
+    assert table["CE"].tolist() == [
+        "100", "no guarantee", "0.000", "never", "0.40", "0.900", "90.0", "99.0", "90.50 ± 0.71",
+        "2.0 ± 0.0",
+    ]  # fmt: skip
+    assert table.loc["3 asymmetry ratio", "AEL"] == "0.751"
+    assert table.iloc[7, 2] == "5.0", "as in the table of weights"
+
+
 # ------------------------------------------------------------------------ pictures of the theory
 
 
@@ -201,6 +215,6 @@ def test_class_sums_are_drawn_relative_to_the_uniform_answer():
 
 def test_the_triangle_marks_the_least_risk():
     figure = robustness_theory.triangles([CE(), MAE()], (0.5, 0.3, 0.2))
-    ce, mae = (ax.lines[0] for ax in figure.axes)
+    ce, mae = (ax.lines[0] for ax in figure.axes[:2])
     assert (ce.get_xdata()[0], ce.get_ydata()[0]) == pytest.approx((0.4, 0.2 * np.sqrt(3) / 2))
     assert (mae.get_xdata()[0], mae.get_ydata()[0]) == pytest.approx((0, 0))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -84,7 +85,9 @@ def test_the_start_is_drawn_as_it_is_and_as_a_share():
     assert np.interp(0.5, x, y) == pytest.approx(0.211, abs=5e-3)
     references = [ax.lines[-1].get_ydata()[0] for ax in (pull, share)]
     assert references == pytest.approx([0.18, 0.36], abs=1e-4)
-    assert [text.get_text() for text in pull.texts] == ["MAE, K = 10"]
+    assert [text.get_text() for text in pull.texts] == ["MAE"]
+    same = gradients.start([0.1, 2.0], (10,), [CE(), MAE(), GCE()]).axes[0]
+    assert [text.get_text() for text in same.texts] == ["CE", "MAE, GCE"]
 
 
 def test_the_forms_differ_by_what_the_rest_does():
@@ -161,15 +164,15 @@ def test_the_training_table_weighs_shares_by_how_many_are_wrong(outcomes):
     table = gradients_tables.training_table(outcomes, epochs=(1, 2, 3))
     assert table.loc[("CE", 1), "share (%)"] == "72.0 ± 2.8"
     assert table.loc[("CE", 2), "wrong : right"] == "1.00 ± 0.00", "60 % of the pull from 60 %"
-    assert table.loc[("CE", 2), "pull, right label"] == "0.100 ± 0.000"
-    assert gradients_tables.pulls(outcomes[0], 1) == pytest.approx(
+    assert table.loc[("CE", 2), "norm, right label"] == "0.100 ± 0.000"
+    assert gradients_tables.norms(outcomes[0], 1) == pytest.approx(
         (70, 0.5 * 0.3 / 0.4, 0.5 * 0.7 / 0.6)
     )
     assert table.loc[("CLL(target, sigma 1)", 2), "wrong : right"] == "0.67 ± 0.00"
     assert table.loc[("CE", 3), "seeds"] == 0
     lost = outcome(outcomes[0].run, [70.0, None], [0.5, None])
-    assert gradients_tables.pulls(lost, 1) is not None
-    assert gradients_tables.pulls(lost, 2) is None
+    assert gradients_tables.norms(lost, 1) is not None
+    assert gradients_tables.norms(lost, 2) is None
 
 
 def test_theory_stands_beside_the_runs():
@@ -177,10 +180,43 @@ def test_theory_stands_beside_the_runs():
     held_out = replace(cll, val_fraction=0.1)
     made = [outcome(run, [70.0, 60.0], [0.5, 0.25], fit_wrong=memorised)
             for run, memorised in ((ce, 98.0), (cll, 1.0), (held_out, 2.0))]  # fmt: skip
+    made += [outcome(run, [70.0, 60.0], [0.5, 0.25], fit_wrong=3.0 + i)
+             for i, run in enumerate(experiments.size_or_shape()[::2])]  # fmt: skip
     table = gradients_tables.rest_against_runs(made, epoch=2)
-    assert table.loc["CE"].tolist() == ["0.873", "0.250", "71.0", "60.0", "98.0", 1]
-    assert table.loc["CLL(target, sigma 1)", "memorised (%)"] == "1.0"
-    assert table.loc["CLL(target, sigma 1), 90 % of the data", "memorised (%)"] == "2.0"
+    assert table.loc["CE"].tolist() == ["0.900", "0.873", "0.250", "71.0", "60.0", "98.0", 1]
+    assert table["memorised (%)"].to_dict() == {
+        "CLL(target, sigma 1)": "1.0", "CLL(target, sigma 1), 90 % of the data": "2.0",
+        "0.06 CE": "3.0", "CE, lr 0.0006": "4.0", "CE, weight decay 0.0167": "5.0",
+        "CLL(target, sigma 1), weight decay 6e-05": "6.0", "CE": "98.0",
+    }  # fmt: skip
+    assert {name: known[2] for name, known in gradients_tables.foretold(made).items()} == {
+        "CLL(target, sigma 1)": 1.0, "0.06 CE": 3.0, "CE": 98.0
+    }  # fmt: skip
+    left, right = gradients.against_rest(made).axes
+    assert left.collections[0].get_offsets()[:, 0] == pytest.approx(
+        [0.0094, 0.0524, 0.873], abs=1e-3
+    )
+    assert right.collections[0].get_offsets().tolist()[2] == pytest.approx([0.9, 98.0])
+    assert {text.get_text() for text in left.texts} == {"CLL(target, sigma 1)", "0.06 CE", "CE"}
+
+
+def test_a_bandwidth_looks_the_same_beside_whatever_it_stands():
+    one = gradients.line_styles([CLL(1.0), CE(), CLL(0.2), CLL(0.5)])
+    other = gradients.line_styles([CLL(0.2), CLL(0.5), CLL(1.0)])
+    by_label = {style["label"]: style for style in one}
+    assert all(by_label[style["label"]] == style for style in other)
+    assert by_label["CE"]["color"] == "#D55E00"
+
+
+def test_names_of_points_at_one_place_do_not_cover_each_other():
+    fig, ax = plt.subplots(figsize=(5, 4))
+    fig.draw_without_rendering()
+    gradients.name_points(ax, dict.fromkeys(("first", "second", "third"), (0.5, 0.5)))
+    fig.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    plt.close(fig)
 
 
 # ------------------------------------------------------------------------------- 01: noise

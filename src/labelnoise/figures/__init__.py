@@ -15,13 +15,17 @@ from labelnoise.files import output, write_atomically
 from labelnoise.losses import FAMILIES
 from labelnoise.tracing import sidecar
 
-# Okabe and Ito's palette, safe for colour-blind readers; a loss keeps its colour in every figure.
+# Okabe and Ito's palette, safe for colour-blind readers, and three darker tones for losses that
+# stand beside another of their family; a loss keeps its colour in every figure.
 COLOURS = {
     "CE": "#D55E00",
     "CLL": "#0072B2",
     "GCE": "#009E73",
     "MAE": "#CC79A7",
     "SCE": "#E69F00",
+    "AGCE": "#882255",
+    "AEL": "#4D4D4D",
+    "TaylorCE": "#8C510A",
     "paper": "#000000",
 }
 # By the families of ``losses.FAMILIES``: for pictures of many losses.

@@ -1,7 +1,7 @@
 """Pictures of gradients: closed forms over p_y and sigma, and who pulls while a network trains."""
 
-from collections.abc import Callable, Sequence
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise import theory
-from labelnoise.analysis.tables import by_label
-from labelnoise.analysis.tables.gradients import GRID, distinct, label
+from labelnoise.analysis import stats
+from labelnoise.analysis.tables import by_label, shown
+from labelnoise.analysis.tables.gradients import GRID, distinct, foretold, label
 from labelnoise.figures import DASHES, colour
 from labelnoise.figures.mnist_symmetric import curve
 from labelnoise.losses import CLL, Loss
@@ -103,7 +104,7 @@ def start(
 ) -> Figure:
     """The pull on an untrained network, |dL/dz_y| at p = 1/K, over sigma: as it is, and relative
     to the largest pull there is. A line a K; ``beside``: other losses, at the first of
-    ``num_classes``."""
+    ``num_classes``, named at the right edge."""
     fine = bandwidths(sigmas, 41)
     figure = plt.figure(figsize=(11, 4.6))
     axes = figure.subplots(1, 2)
@@ -112,14 +113,16 @@ def start(
         pulls = np.array([theory.pull_at_start(CLL(float(s)), K) for s in fine]).T
         for ax, pull in zip(axes, pulls, strict=True):
             ax.plot(fine, pull, color=colour("CLL"), ls=dash, lw=2, label=f"CLL target, K = {K}")
-    for i, loss in enumerate(beside):
+    for i, loss in enumerate(beside):  # dashes in turn: two losses at one height are both seen
+        dash = (6 * i, (6, 6 * max(1, len(beside) - 1)))
         for ax, pull in zip(axes, theory.pull_at_start(loss, num_classes[0]), strict=True):
-            ax.axhline(pull, color=colour(type(loss).__name__), lw=1.2, ls=(0, (5, 1, 1, 1)))
-            ax.annotate(
-                f"{label(loss)}, K = {num_classes[0]}", (0.02 + 0.27 * i, pull), fontsize="small",
-                xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
-            )  # fmt: skip
+            ax.axhline(pull, color=colour(type(loss).__name__), lw=1.8, ls=dash)
+    for ax, which in zip(axes, (0, 1), strict=True):
+        heights = {label(loss): theory.pull_at_start(loss, num_classes[0])[which]
+                   for loss in beside}  # fmt: skip
+        for height, names in together(heights).items():
+            ax.annotate(", ".join(names), (1.01, height), va="center", fontsize="small",
+                        xycoords=("axes fraction", "data"), annotation_clip=False)  # fmt: skip
     for ax, title in zip(axes, titles, strict=True):
         sigma_axis(ax.xaxis, sigmas, ax.set_xscale)
         ax.set(xlabel="sigma (probability)", title=title, yscale="log", ylim=(1e-4, 2))
@@ -182,8 +185,8 @@ def limits(wide: Sequence[float], narrow: Sequence[float]) -> Figure:
 @traced
 def training(outcomes: Sequence[Outcome]) -> Figure:
     """Whose gradients drive training, over epochs: the share of the total gradient norm at the
-    logits that comes from mislabelled samples, and the mean norm of a sample. Seeds thin, mean
-    thick. The level at which a wrong label pulls as hard as a right one is drawn.
+    logits that comes from mislabelled samples, and the mean norm of a sample (log scale). Seeds
+    thin, mean thick. The level at which a wrong label's norm is a right one's is drawn.
 
     The runs need the ``gradient`` probe.
     """
@@ -191,16 +194,16 @@ def training(outcomes: Sequence[Outcome]) -> Figure:
     share, norm = figure.subplots(1, 2)
     for i, (name, group) in enumerate(by_label(outcomes).items()):
         line = {"color": colour(group[0].run.loss.name), "ls": DASHES[i % len(DASHES)]}
-        line["label"] = f"{name} ({len(group)} seed{'s' if len(group) > 1 else ''})"
+        line["label"] = f"{shown(name)} ({len(group)} seed{'s' if len(group) > 1 else ''})"
         curve(share, group, "gradient_share", **line)
         curve(norm, group, "gradient_norm", **line)
-    for rate in sorted({round(o.record["result"]["noise_rate"]) for o in outcomes}):
+    for rate in sorted({round(100 * o.run.noise.rate) for o in outcomes}):
         share.axhline(rate, color="0.3", ls=(0, (1, 2)), lw=1.4,
                       label=f"mislabelled samples, {rate} %")  # fmt: skip
     share.set(xlabel="epoch", ylabel="share of the gradient norm (%)", ylim=(0, 103),
               title="From mislabelled samples")  # fmt: skip
-    norm.set(xlabel="epoch", ylabel="mean ||dL/dz|| of a sample", title="Size of the gradient",
-             ylim=(0, None))  # fmt: skip
+    norm.set(xlabel="epoch", ylabel="mean ||dL/dz|| of a sample", title="Norm of the gradient",
+             yscale="log")  # fmt: skip
     if outcomes:
         below(figure, share)
     else:
@@ -217,14 +220,90 @@ def bandwidths(sigmas: Sequence[float], n: int) -> np.ndarray:
 
 
 def line_styles(losses: Sequence[Loss]) -> list[dict]:
-    """Colour, dash and label of each loss: its own colour, or shades of CLL's for several CLLs."""
-    several = [loss for loss in losses if isinstance(loss, CLL)]
-    shades = iter(shade(len(several)) if len(several) > 1 else [colour("CLL")])
+    """Colour, dash and label of each loss: its own colour, or shades of CLL's for several CLLs, the
+    darker the larger the bandwidth. Dashes go by the bandwidth, too, wherever a CLL stands."""
+    several = sorted((loss for loss in losses if isinstance(loss, CLL)), key=lambda c: c.sigma)
+    tones = shade(len(several)) if len(several) > 1 else [colour("CLL")]
+    rank = {id(loss): i for i, loss in enumerate(several)}
     styles = []
     for i, loss in enumerate(losses):
-        tone = next(shades) if isinstance(loss, CLL) else colour(type(loss).__name__)
-        styles.append({"color": tone, "ls": DASHES[i % len(DASHES)], "lw": 2, "label": label(loss)})
+        tone = tones[rank[id(loss)]] if id(loss) in rank else colour(loss.name)
+        dash = DASHES[(rank.get(id(loss), i) if len(several) > 1 else i) % len(DASHES)]
+        styles.append({"color": tone, "ls": dash, "lw": 2, "label": label(loss)})
     return styles
+
+
+def together(heights: dict[str, float], factor: float = 1.15) -> dict[float, list[str]]:
+    """Names by height, on a log scale: those within ``factor`` of the first share a line."""
+    groups: dict[float, list[str]] = {}
+    for name, height in heights.items():
+        near = [h for h in groups if h / factor <= height <= h * factor]
+        groups.setdefault(near[0] if near else height, []).append(name)
+    return groups
+
+
+def name_points(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
+    """Names beside points, moved apart from one another and from the points, each with a thin line
+    to its own. Call it when the limits and scales of ``ax`` are set."""
+    to_axes = (ax.transData + ax.transAxes.inverted()).transform
+    spots = {name: tuple(to_axes(point)) for name, point in points.items()}
+    letter, line = (7.6 / (72 * inches) for inches in axes_inches(ax))
+    taken = [(x - letter, x + letter, y) for x, y in spots.values()]
+
+    def seats(name: str, x: float, y: float) -> Iterator[tuple[float, float, float, float]]:
+        width = 0.62 * letter * len(name)
+        sides = (1, -1) if x < 0.6 else (-1, 1)
+        for step, side in product(range(40), sides):
+            dy = (step + 1) // 2 * 0.5 * line * (-1) ** step
+            start = x + 1.8 * side * letter
+            low, high = sorted((start, start + side * width))
+            if low > 0 and high < 1 and 0.03 < y + dy < 0.97:
+                yield start, y + dy, low, high
+
+    def free(low: float, high: float, y: float) -> bool:
+        return all(high < a or low > b or abs(y - at) > line for a, b, at in taken)
+
+    for name, (x, y) in sorted(spots.items(), key=lambda item: item[1][1]):
+        for tx, ty, low, high in seats(name, x, y):
+            if free(low, high, ty):
+                taken.append((low, high, ty))
+                ax.annotate(name, (x, y), (tx, ty), xycoords="axes fraction",
+                            textcoords="axes fraction", fontsize=8.5, va="center",
+                            ha="left" if tx > x else "right",
+                            arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.6,
+                                        "shrinkA": 1, "shrinkB": 3})  # fmt: skip
+                break
+
+
+def axes_inches(ax: Axes) -> tuple[float, float]:
+    """Width and height of the axes on paper."""
+    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    return box.width, box.height
+
+
+@traced
+def against_rest(outcomes: Sequence[Outcome]) -> Figure:
+    """What was memorised in the end, over two numbers that are known before training: the mean
+    norm that ``theory.at_rest`` leaves, and the pull on an untrained network; with Spearman's rank
+    correlation. A dot a setting, its mean over seeds."""
+    found = foretold(outcomes)
+    rest, pull, memorised = np.array(list(found.values())).T
+    names = [o.run.loss.name for o in outcomes]
+    tones = {shown(o.run.label): colour(name) for o, name in zip(outcomes, names, strict=True)}
+    figure = plt.figure(figsize=(12.5, 6.4))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for ax, x, title in ((left, rest, "Look-alikes"), (right, pull, "Size alone")):
+        rho, _ = stats.rank_correlation(x, memorised)
+        ax.set_title(f"{title}: rank correlation {rho:+.2f} over {len(x)} settings")
+        ax.scatter(x, memorised, s=55, c=[tones[name] for name in found], zorder=3)
+    left.set(xlabel="mean ||dL/dz|| at rest, predicted", yscale="log", ylim=(0.25, 140),
+             ylabel="wrong labels memorised (%)", xlim=(-3e-4, 4))  # fmt: skip
+    left.set_xscale("symlog", linthresh=1e-3, linscale=0.5)
+    right.set(xlabel="pull |dL/dz_y| on an untrained network", xscale="log", xlim=(0.015, 200))
+    figure.draw_without_rendering()
+    for ax, x in ((left, rest), (right, pull)):
+        name_points(ax, dict(zip(found, zip(x, memorised, strict=True), strict=True)))
+    return figure
 
 
 def shade(n: int) -> list[tuple]:

@@ -1,7 +1,6 @@
 """Pictures of what a loss promises under noise: class sums, excess risk, asymmetry, calibration."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,10 +20,12 @@ from labelnoise.analysis.tables.robustness_theory import (
     worst_excess,
 )
 from labelnoise.figures import DASHES, FAMILY_COLOURS, colour, family
-from labelnoise.figures.gradients import below, line_styles, sigma_axis
+from labelnoise.figures.gradients import below, line_styles, name_points, sigma_axis
 from labelnoise.losses import CLL, Loss, build
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
+
+MARKS = "os^Dv<>Ph"
 
 
 @traced
@@ -52,31 +53,38 @@ def class_sums(losses: Sequence[Loss], num_classes: int) -> Figure:
 def guarantees(losses: Sequence[Loss], num_classes: int, rates: Sequence[float]) -> Figure:
     """Left: the bound on the share of wrong answers over the rate of symmetric noise. Right: the
     bound on the excess risk (line) and the worst that is found over all posteriors of a lattice
-    with K = 3 (dots), both relative to the largest loss there is."""
+    with K = 3 (the mark of each loss), both relative to the largest loss there is."""
     losses = distinct(losses)
     figure = plt.figure(figsize=(11, 4.6))
     left, right = figure.subplots(1, 2)
-    three = np.linspace(0, 0.64, 17)
-    for loss, line in zip(losses, line_styles(losses), strict=True):
-        left.plot(rates, [100 * theory.error_bound(loss, num_classes, r) for r in rates], **line)
+    three, every = np.linspace(0, 0.64, 9), max(1, len(rates) // 8)
+    for loss, line, mark in zip(losses, line_styles(losses), MARKS, strict=False):
+        bounds = [100 * theory.error_bound(loss, num_classes, r) for r in rates]
+        mark = {"marker": mark, "ms": 6, "mfc": "none", "mew": 1.4}
+        left.plot(rates, bounds, **line, **mark, markevery=every)
         top = theory.of_every_label(loss, np.eye(3))[0, 1]
         if not np.isfinite(theory.class_sum_range(loss, 3).high):
             continue
-        bound = [theory.excess_risk_bound(loss, 3, float(r)) / top for r in three]
-        right.plot(three, bound, **line)
-        right.plot(three, worst_excess(loss, three) / top, "o", ms=4, color=line["color"])
+        fine = np.linspace(0, 0.64, 65)
+        bound = [theory.excess_risk_bound(loss, 3, float(r)) / top for r in fine]
+        right.plot(fine, bound, **line)
+        found = worst_excess(loss, three) / top
+        right.plot(three, found, ls="", color=line["color"], clip_on=False, zorder=4, **mark)
     left.set(xlabel="rate of symmetric noise", ylabel="wrong answers, at most (%)", ylim=(-3, 103),
              title=f"The guarantee, K = {num_classes}")  # fmt: skip
-    right.set(xlabel="rate of symmetric noise", ylabel="excess risk / largest loss", ylim=(0, 1),
-              title="Bound (lines) and worst case found (dots), K = 3")  # fmt: skip
+    right.set(xlabel="rate of symmetric noise", ylabel="excess risk / largest loss", ylim=(0, 0.6),
+              title="Bound (lines) and worst case found (marks), K = 3")  # fmt: skip
     below(figure, left)
     return figure
 
 
 @traced
 def cll_guarantee(sigmas: Sequence[float], num_classes: Sequence[int], rate: float) -> Figure:
-    """CLL ``target`` over sigma: how far its class sum strays, and the bound on wrong answers."""
-    fine = np.geomspace(min(sigmas), max(sigmas), 61)
+    """CLL ``target`` over sigma: how far its class sum strays, and the bound on wrong answers. The
+    walk is finer around sigma = 0.6, where both have a sharp valley."""
+    low, high = min(sigmas), max(sigmas)
+    valley = [sigma for sigma in np.linspace(0.46, 0.7, 25) if low < sigma < high]
+    fine = np.unique([*np.geomspace(low, high, 31), *valley])
     figure = plt.figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
     for K, dash in zip(num_classes, DASHES, strict=False):
@@ -135,21 +143,30 @@ def margins(losses: Sequence[Loss], levels: dict[str, float]) -> Figure:
 
 @traced
 def triangles(losses: Sequence[Loss], q: Sequence[float]) -> Figure:
-    """The conditional risk under posterior ``q`` over all answers p of three classes, dark where it
-    is low, with its minimum (white) and the posterior itself (black cross)."""
+    """The conditional risk under posterior ``q`` over all answers p of three classes, from its
+    least (0) to its ninth decile (1), with its minimum (white) and the posterior itself (cross)."""
     losses, answers = distinct(losses), theory.lattice(3, 60)
     x, y = _corner(answers)
-    figure = plt.figure(figsize=(2.5 * len(losses), 2.7))
-    for ax, loss in zip(np.atleast_1d(figure.subplots(1, len(losses))), losses, strict=True):
+    rows = -(-len(losses) // 3)
+    columns = min(3, len(losses))
+    figure = plt.figure(figsize=(3.9 * columns + 0.8, 3.7 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(losses) :]:
+        ax.remove()
+    for ax, loss in zip(axes, losses, strict=False):
         risk = theory.of_every_label(loss, answers) @ np.asarray(q)
-        shown = np.minimum(risk, np.quantile(risk, 0.9))  # the corners of CE are endless
-        ax.tricontourf(Triangulation(x, y), shown, levels=14, cmap="cividis")
+        scale = np.quantile(risk, 0.9) - risk.min()  # the corners of CE are endless
+        height = np.clip((risk - risk.min()) / scale, 0, 1 - 1e-9)
+        drawn = ax.tricontourf(Triangulation(x, y), height, levels=np.linspace(0, 1, 15),
+                               cmap="cividis")  # fmt: skip
         least = np.column_stack(_corner(answers[risk.argmin()][None]))[0]
         ax.plot(*least, "o", ms=11, mfc="white", mec="black", clip_on=False, zorder=4)
         ax.plot(*np.ravel(_corner(np.asarray(q)[None])), "x", ms=9, mew=2.5, color="black",
                 zorder=5)  # fmt: skip
         _name_corners(ax)
         ax.set_title(label(loss))
+    figure.colorbar(drawn, ax=list(axes[: len(losses)]), shrink=0.75, ticks=[0, 0.25, 0.5, 0.75, 1],
+                    label="risk: 0 least, 1 ninth decile (own scale a loss)")  # fmt: skip
     return figure
 
 
@@ -173,15 +190,6 @@ def weights(losses: Sequence[Loss], num_classes: int) -> Figure:
     return figure
 
 
-def styles(losses: Sequence[Loss]) -> list[dict]:
-    """Colours and dashes for a list that is too long for one of either."""
-    tones, dashes = cycle(plt.get_cmap("tab10").colors), cycle(DASHES)
-    return [
-        {"color": t, "ls": d, "lw": 2, "label": label(loss)}
-        for loss, t, d in zip(losses, tones, dashes, strict=False)
-    ]
-
-
 def _corner(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Three probabilities to a point of an equilateral triangle."""
     return p[:, 1] + p[:, 2] / 2, p[:, 2] * np.sqrt(3) / 2
@@ -196,14 +204,23 @@ def _name_corners(ax: Axes) -> None:
     ax.set(xlim=(-0.12, 1.12), ylim=(-0.08, 1.0))
 
 
-POINTED_OUT = ("GeneralisedCLL", "MixtureCLL", "SCE", "TaylorCE", "AUL(a 5.5, q 3)")
+# What the text names in each column of ``claim``.
+POINTED_OUT = (
+    ("CE", "SCE", "GCE", "TaylorCE", "CLL(target, sigma 1)", "GeneralisedCLL", "MixtureCLL", "MAE",
+     "AUL(a 5.5, q 3)", "AEL"),
+    ("CE", "GCE", "TaylorCE", "CLL(target, sigma 1)", "MAE", "AEL(a 0.25)", "AUL(a 1.2, q 3)",
+     "GCE(q 0.3)", "GeneralisedCLL"),
+    ("CE", "SCE", "GCE", "TaylorCE", "CLL(target, sigma 1)", "RCE", "AEL", "AUL(a 5.5, q 3)",
+     "GeneralisedCLL"),
+)  # fmt: skip
 
 
 @traced
 def claim(table: pd.DataFrame) -> Figure:
-    """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``."""
+    """Accuracy (top) and fall (bottom) of each loss against three criteria of ``predictions``; the
+    losses of ``POINTED_OUT`` are named."""
     shown = ("asymmetry ratio", "wrong answers at most (%)", "pull on an untrained network")
-    figure, axes = plt.subplots(2, 3, figsize=(12, 7), sharey="row", sharex="col")
+    figure, axes = plt.subplots(2, 3, figsize=(14, 9.5), sharey="row", sharex="col")
     for column, criterion in zip(axes.T, shown, strict=True):
         for ax, measured in zip(column, ("last epoch", "fall"), strict=True):
             for kind in dict.fromkeys(map(family, table["name"])):
@@ -218,14 +235,16 @@ def claim(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("last-epoch accuracy (%)")
     axes[1, 0].set_ylabel("fall from best to last epoch (points)")
     axes[1, 0].set_yscale("symlog", linthresh=1)
-    axes[1, 0].set_ylim(-0.2, 40)
-    for name in table.index.intersection(POINTED_OUT):
-        for ax, measured in zip(axes[:, 0], ("last epoch", "fall"), strict=True):
-            x, y = table.loc[name, [shown[0], measured]]
-            side = {"xytext": (7, -3)} if x < 0.5 else {"xytext": (-7, -3), "ha": "right"}
-            ax.annotate(name, (x, y), textcoords="offset points", fontsize="x-small", **side)
+    axes[1, 0].set_ylim(-0.5, 40)
+    axes[0, 0].set_ylim(5, 106)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
+    figure.draw_without_rendering()
+    for column, criterion, pointed in zip(axes.T, shown, POINTED_OUT, strict=True):
+        rows = table.loc[table.index.intersection(pointed)]
+        for ax, measured in zip(column, ("last epoch", "fall"), strict=True):
+            points = zip(rows[criterion], rows[measured], strict=True)
+            name_points(ax, dict(zip(rows.index, points, strict=True)))
     return figure
 
 

@@ -9,8 +9,10 @@ import torch
 from numpy.typing import ArrayLike
 
 from labelnoise import theory
-from labelnoise.analysis.tables import by_label, spread
-from labelnoise.config import LossSetting
+from labelnoise.analysis.tables import by_label, shown, spread
+from labelnoise.analysis.tables.mnist_symmetric import protocol_label
+from labelnoise.config import LossSetting, Run
+from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.data import INFO
 from labelnoise.losses import CLL, Loss
 from labelnoise.runs.sweep import Outcome
@@ -21,7 +23,7 @@ FAR = 1e8  # a logit so large that p_y = 0 or 1 for every purpose
 
 def label(loss: Loss) -> str:
     """The loss as tables print it."""
-    return LossSetting(loss.name, loss.settings()).label
+    return shown(LossSetting(loss.name, loss.settings()).label)
 
 
 def distinct(losses: Sequence[Loss]) -> list[Loss]:
@@ -101,24 +103,24 @@ def largest(loss: Loss, inside: float, num_classes: int) -> float:
 def training_table(
     outcomes: Sequence[Outcome], epochs: Sequence[int] = (1, 10, 25, 50)
 ) -> pd.DataFrame:
-    """Who pulls in some epochs, mean ± standard deviation over seeds: the share of the gradient
-    norm that comes from mislabelled samples, the mean ||dL/dz|| of a sample with a right and with
-    a wrong label, and their ratio."""
-    columns = ["loss", "epoch", "share (%)", "pull, right label", "pull, wrong label",
+    """Whose gradients count in some epochs, mean ± standard deviation over seeds: the share of the
+    gradient norm that comes from mislabelled samples, the mean norm ||dL/dz|| of a sample with a
+    right and with a wrong label, and their ratio."""
+    columns = ["loss", "epoch", "share (%)", "norm, right label", "norm, wrong label",
                "wrong : right", "seeds"]  # fmt: skip
     rows = []
     for name, group in by_label(outcomes).items():
         for epoch in epochs:
-            seen = [found for o in group if (found := pulls(o, epoch)) is not None]
+            seen = [found for o in group if (found := norms(o, epoch)) is not None]
             share, right, wrong = zip(*seen, strict=True) if seen else ((), (), ())
             ratio = [w / r for w, r in zip(wrong, right, strict=True)]
             cells = spread(share, 1), spread(right, 3), spread(wrong, 3), spread(ratio, 2)
-            rows.append((name, epoch, *cells, len(seen)))
+            rows.append((shown(name), epoch, *cells, len(seen)))
     return pd.DataFrame(rows, columns=columns).set_index(["loss", "epoch"])
 
 
-def pulls(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
-    """(share in percent, mean pull of a right label, mean pull of a wrong one) of one run; None if
+def norms(outcome: Outcome, epoch: int) -> tuple[float, float, float] | None:
+    """(share in percent, mean norm of a right label, mean norm of a wrong one) of one run; None if
     the run has no such epoch, or diverged in it. The share splits the mean over all samples."""
     curves, rate = outcome.record["curves"], outcome.record["result"]["noise_rate"]
     measured = len(curves["gradient_share"])
@@ -199,29 +201,40 @@ def rest_table(losses: Sequence[Loss], num_classes: int, rate: float) -> pd.Data
         rest = theory.at_rest(loss, num_classes, rate)
         rows[label(loss)] = {
             "belief in the true class": f"{rest.belief:.2f}",
-            "pull, right label": f"{rest.right:.3f}",
-            "pull, wrong label": f"{rest.wrong:.3f}",
-            "mean pull": f"{rest.mean:.3f}",
+            "norm, right label": f"{rest.right:.3f}",
+            "norm, wrong label": f"{rest.wrong:.3f}",
+            "mean norm": f"{rest.mean:.3f}",
             "from wrong labels (%)": "–" if rest.share is None else f"{rest.share:.1f}",
         }
     return pd.DataFrame(rows).T
 
 
-def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFrame:
-    """``theory.at_rest`` beside what happened under symmetric noise: the mean pull and its share
-    from wrong labels, predicted and measured in ``epoch``, then what was memorised in the end."""
+def settings(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Runs by loss, what of their optimiser is not the published one, and what part of the data
+    they train on, the least memorised first."""
     groups: dict[str, list[Outcome]] = {}
-    for o in outcomes:
+    for o in {o.run.key: o for o in outcomes}.values():
         kept = f", {100 - 100 * o.run.val_fraction:g} % of the data" if o.run.val_fraction else ""
-        groups.setdefault(o.run.label + kept, []).append(o)
+        groups.setdefault(protocol_label(o.run) + kept, []).append(o)
+    return dict(sorted(groups.items(), key=lambda item: memorised(item[1])))
+
+
+def memorised(group: Sequence[Outcome]) -> float:
+    """The share of wrong labels that the network predicts as given, in percent, mean over runs."""
+    return float(np.mean([o.record["result"]["fit_wrong"] for o in group]))
+
+
+def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFrame:
+    """``theory.at_rest`` beside what happened under symmetric noise, a row a setting: the pull on
+    an untrained network, the mean norm and its share from wrong labels, predicted and measured in
+    ``epoch``, and what was memorised in the end."""
     rows = {}
-    for name, group in groups.items():
-        run = group[0].run
-        loss = run.loss.build()
-        rest = theory.at_rest(loss, INFO[run.dataset].num_classes, run.noise.rate)
-        curves = [o.record["curves"] for o in group if pulls(o, epoch) is not None]
+    for name, group in settings(outcomes).items():
+        rest, pull = before(group[0].run)
+        curves = [o.record["curves"] for o in group if norms(o, epoch) is not None]
         rows[name] = {
-            "mean pull, predicted": f"{rest.mean:.3f}",
+            "pull, untrained": f"{pull:.3f}",
+            "mean norm, predicted": f"{rest.mean:.3f}",
             "measured": spread([c["gradient_norm"][epoch - 1] for c in curves], 3),
             "share (%), predicted": "–" if rest.share is None else f"{rest.share:.1f}",
             "share, measured": spread([c["gradient_share"][epoch - 1] for c in curves], 1),
@@ -229,3 +242,25 @@ def rest_against_runs(outcomes: Sequence[Outcome], epoch: int = 10) -> pd.DataFr
             "seeds": len(group),
         }
     return pd.DataFrame(rows).T
+
+
+def before(run: Run) -> tuple[theory.Rest, float]:
+    """What is known of a run before it trains: where its loss comes to rest under its noise, and
+    the pull |dL/dz_y| on an untrained network."""
+    loss, K = run.loss.build(), INFO[run.dataset].num_classes
+    return theory.at_rest(loss, K, run.noise.rate), theory.pull_at_start(loss, K)[0]
+
+
+def foretold(outcomes: Sequence[Outcome]) -> dict[str, tuple[float, float, float]]:
+    """Setting -> what is known of it before training (the mean norm at rest, 0 below 0.0005, and
+    the pull on an untrained network), and what it memorised; runs with another optimiser than the
+    published one are left out, and what is there with all of the data stands for the rest."""
+    published = [o for o in outcomes if o.run.protocol == MNIST_PROTOCOL]
+    whole = {o.run.label for o in published if not o.run.val_fraction}
+    kept = [o for o in published if not o.run.val_fraction or o.run.label not in whole]
+    found = {}
+    for group in settings(kept).values():
+        rest, pull = before(group[0].run)
+        at_rest = rest.mean if rest.mean >= 5e-4 else 0.0
+        found[shown(group[0].run.label)] = at_rest, pull, memorised(group)
+    return found

@@ -1,4 +1,4 @@
-""""""
+"""Tables of notebook 04: what each theorem says of a loss, and what the runs did."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,10 +11,12 @@ from labelnoise.analysis.rules.robustness_theory import p_value
 from labelnoise.analysis.tables import (
     MISSING,
     number,
+    shown,
     spread,
 )
 from labelnoise.analysis.tables.gradients import distinct, label
 from labelnoise.analysis.tables.mnist_symmetric import loss_of, ranked_groups
+from labelnoise.config import LossSetting
 from labelnoise.losses import PUBLISHED, Loss, build
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
@@ -119,7 +121,7 @@ def predicted(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.
     for o in outcomes:
         loss, result = loss_of(o), o.record["result"]
         found = {name: f(loss) for name, f in criteria(rate, num_classes).items()}
-        rows[o.run.label] = {
+        rows[shown(o.run.label)] = {
             "name": loss.name, **found, "last epoch": result["last"],
             "fall": result["best"] - result["last"], "fate": behaviour(o),
         }  # fmt: skip
@@ -129,12 +131,15 @@ def predicted(outcomes: Sequence[Outcome], num_classes: int, rate: float) -> pd.
 @traced
 def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of every criterion with accuracy and with the fall, over all
-    settings and over those that lost no class (see ``fate``), with permutation p-values."""
+    settings and, where some lost classes, over the others (``fate``), with permutation p-values."""
     learnt = table[table["fate"] != "lost classes"]
+    parts = {"all": table, "no class lost": learnt}
+    if len(learnt) == len(table):
+        del parts["no class lost"]
     rows = {}
     for criterion in criteria(0.6, 10):
         cells = {}
-        for which, part in (("all", table), ("no class lost", learnt)):
+        for which, part in parts.items():
             for measured in ("last epoch", "fall"):
                 column = f"{measured}, {which} ({len(part)})"
                 if len(part) < 3:
@@ -144,6 +149,37 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
                 cells[column] = f"{rho:+.2f} ({p_value(p)})"
         rows[criterion] = cells
     return pd.DataFrame(rows).T
+
+
+@traced
+def followed(
+    settings: Sequence[LossSetting], outcomes: Sequence[Outcome], num_classes: int, rate: float
+) -> pd.DataFrame:
+    """Losses of p_y through every section: a row a question, a column a loss; at symmetric noise of
+    ``rate``, and what became of them in ``outcomes``."""
+    columns = {}
+    for setting in {s.label: s for s in settings}.values():
+        loss, runs = setting.build(), [o for o in outcomes if o.run.loss == setting]
+        sums = theory.class_sum_range(loss, num_classes)
+        pull, share = theory.pull_at_start(loss, num_classes)
+        doubted = float(theory.weight(loss, 0.01)) * 0.99
+        columns[shown(setting.label)] = {
+            "1 class sum strays by (%)": "100" if np.isinf(sums.high)
+            else f"{100 * sums.spread / sums.high:.1f}",
+            "2 wrong answers at most (%)": percent_or_none(
+                theory.error_bound(loss, num_classes, rate)),
+            "3 asymmetry ratio": f"{theory.asymmetry_ratio(loss):.3f}",
+            "4 asymmetric beyond an error of": covered_beyond(
+                loss, rate / (num_classes - 1) / (1 - rate)),
+            "5 belief at the minimum": f"{theory.at_rest(loss, num_classes, rate).belief:.2f}",
+            "6 pull, untrained": f"{pull:.3f}",
+            "6 the same, % of the largest": f"{100 * share:.1f}",
+            "6 pull at p_y = 0.01, % of the largest": f"{100 * doubted * share / pull:.1f}",
+            "7 last epoch (%)": spread([o.last for o in runs]),
+            "7 wrong labels memorised (%)": spread(
+                [o.record["result"]["fit_wrong"] for o in runs], 1),
+        }  # fmt: skip
+    return pd.DataFrame(columns)
 
 
 def slow_start_table(outcomes: Sequence[Outcome], num_classes: int) -> pd.DataFrame:
