@@ -60,7 +60,7 @@ def test_the_ranking_is_by_mean_last_epoch_and_counts_what_diverged():
     table = mnist_symmetric_tables.ranking_table(found)
     assert list(table["loss"]) == ["MAE", "CE"]
     assert list(table["last epoch"]) == ["95.00", "81.00 ± 1.41"]
-    assert list(table["seeds"]) == ["2 (1 diverged)", "2"]
+    assert list(table["each seed"]) == ["95.0 (1 diverged)", "80.0, 82.0"]
 
 
 def test_the_ranked_plot_draws_mean_interval_best_and_the_cnn_beside():
