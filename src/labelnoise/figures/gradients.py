@@ -247,7 +247,8 @@ def name_points(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
     to its own. Call it when the limits and scales of ``ax`` are set."""
     to_axes = (ax.transData + ax.transAxes.inverted()).transform
     spots = {name: tuple(to_axes(point)) for name, point in points.items()}
-    letter, line = (7.6 / (72 * inches) for inches in axes_inches(ax))
+    width, height = axes_inches(ax)
+    letter, line = 7.6 / (72 * width), 11 / (72 * height)
     taken = [(x - letter, x + letter, y) for x, y in spots.values()]
 
     def seats(name: str, x: float, y: float) -> Iterator[tuple[float, float, float, float]]:
