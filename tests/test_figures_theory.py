@@ -367,6 +367,8 @@ BAD = [
     (lambda: draw.exact_or_drawn(np.zeros((2, 10)), np.zeros((3, 10)), 0.6), r"\(3, 10\)"),
     (lambda: label_noise_tables.class_rates(np.arange(2), np.eye(2), range(0)), "one seed"),
     (lambda: label_noise_tables.seed_table(np.arange(2), np.eye(2), 0), "seeds=0"),
+    (lambda: label_noise_tables.inner("none"), "rate='none'"),
+    (lambda: label_noise_tables.inner(1.0), "rate=1.0 must lie between"),
     (lambda: draw.margin(1, 0.6), "num_classes=1"),
     (lambda: draw.margin(10, 1.6), "rate=1.6"),
     (lambda: gradients.bandwidth_map([0.5], 10), "two different bandwidths"),

@@ -7,9 +7,18 @@ import numpy as np
 import pandas as pd
 
 from labelnoise import noise
+from labelnoise.checks import check_rate
 from labelnoise.noise import transition
 from labelnoise.runs.sweep import Outcome
 from labelnoise.training.task import given_labels
+
+
+def inner(rate: float) -> float:
+    """``rate``, if there are both right and wrong labels at it."""
+    if not 0 < check_rate(rate) < 1:
+        raise ValueError(f"rate={rate!r} must lie between 0 (no label is wrong) and 1 (no label is "
+                         "right), e.g. 0.6 for 60 %")  # fmt: skip
+    return rate
 
 
 def rate_table(named: Mapping[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
