@@ -103,6 +103,59 @@ def test_the_picture_has_the_t_interval_the_best_epoch_and_ce_of_each_noise():
         assert list(ce.get_xdata()) == pytest.approx([91 - 10 * k] * 2)
 
 
+def stopped(kept: list[float]) -> list[Outcome]:
+    """Records of early stopping: the held-out labels like the second and the fourth epoch best."""
+    return [outcome(r, 70.0, val_chosen=kept[r.seed]) for r in experiments.early_stopping()]
+
+
+def with_curves(outcomes: list[Outcome]) -> list[Outcome]:
+    for o in outcomes:
+        o.record["curves"] = {"val_accuracy": [40.0, 68.0, 60.0, 68.0],
+                              "test_accuracy": [80.0, 96.0, 95.0, 97.0]}  # fmt: skip
+    return outcomes
+
+
+def test_early_stopping_is_judged_by_the_first_best_epoch_of_the_held_out_labels():
+    every = made({"GCE": [4.0, 5.0, 6.0]})  # CE at 90, 91, 92
+    held = with_curves(stopped([91.0, 92.1, 92.9]))
+    table = tables.early_stopping_table(every, held, "GCE")
+    for name in tables.NOISES:
+        column = table[name]
+        assert column["which epoch that is, by seed"] == "2, 2, 2"
+        assert column[f"{tables.STOPPED}: the epoch that is kept"] == "92.00 ± 0.95"
+        assert column[f"{tables.STOPPED}, against CE"] == "+1.00 (helps)"
+        assert column[f"GCE, against {tables.STOPPED}"] == "4.00 ± 1.05"
+    nothing = tables.early_stopping_table(every, [], "GCE")
+    assert nothing.loc[f"{tables.STOPPED}, against CE"].tolist() == [MISSING] * 3
+
+
+def test_early_stopping_is_drawn_where_it_was_kept_and_an_outlier_as_its_number():
+    every = made({"AGCE": [-60.0, -60.0, -60.0]})
+    held = with_curves(stopped([91.0, 92.1, 92.9]))
+    figure = model_the_noise.answers(every, held, low=80)
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names.index(tables.STOPPED) == 1
+    for ax in figure.axes:
+        dots = {int(c.lines[0].get_ydata()[0]): float(c.lines[0].get_xdata()[0])
+                for c in ax.containers}  # fmt: skip
+        assert dots[1] == pytest.approx(92)
+        assert names.index("AGCE") not in dots
+        assert [t.get_text().strip() for t in ax.texts] == ["31.0"]
+    for ax in model_the_noise.over_epochs(with_curves(every), held, "GCE").axes:
+        lines = [line for line in ax.lines if len(line.get_xdata()) > 1]
+        assert len(lines) == 6, "three seeds of each"
+        dots = [line for line in ax.lines if len(line.get_xdata()) == 1]
+        assert {(int(d.get_xdata()[0]), float(d.get_ydata()[0])) for d in dots} == {(2, 96.0)}
+
+
+def test_an_interval_that_leaves_what_is_possible_gives_way_to_its_seeds():
+    ax = model_the_noise.answers(made({"GCE": [6.0, 6.0, -10.0]})).axes[0]
+    row = [tick.get_text() for tick in ax.get_yticklabels()].index("GCE")
+    (drawn,) = [c for c in ax.containers if c.lines[0].get_ydata()[0] == row]
+    assert not drawn.lines[2]
+    assert any(list(line.get_xdata()) == [96, 97, 82] for line in ax.lines)
+
+
 def test_the_line_of_an_estimate_is_the_mean_and_clean_labels_cost_what_the_noise_does():
     outcomes = made({})
     for o in outcomes:

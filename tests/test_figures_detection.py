@@ -118,6 +118,14 @@ def test_filters_that_flagged_nothing_have_no_precision():
     assert table.loc["GCE", FILTERS[0]].tolist() == [MISSING] * 3
 
 
+def test_the_depth_of_a_list_is_counted_in_stretches_and_in_all(says):
+    table = tables.depth_table(says, (1, 3, 4))
+    assert table.loc["1"].tolist() == ["100.0", "100.0", "33.3"]
+    assert table.loc["3"].tolist() == ["50.0", "66.7", "66.7"]
+    assert table.loc["4"].tolist() == ["100.0", "75.0", "100.0"]
+    assert tables.depth_table(None, (1,)).loc["1"].tolist() == [MISSING] * 3
+
+
 def test_both_failures_are_counted_among_the_labels_that_they_concern(says, monkeypatch):
     """Wrong labels that are repeated; right ones that the network is sure to be wrong."""
     monkeypatch.setattr(tables, "SURE", 0.1)
@@ -169,8 +177,9 @@ def test_curves_draw_the_ranking_and_the_filters(says, monkeypatch):
     left, right = confident_learning.curves({"CE": says}).axes
     precision = 100 * np.array([1, 1 / 2, 2 / 3, 3 / 4, 3 / 5, 3 / 6])
     assert left.lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
-    assert left.lines[0].get_ydata() == pytest.approx(precision)
-    assert left.lines[1].get_ydata() == pytest.approx([50, 50])
+    assert left.lines[0].get_ydata().tolist() == [0, 1, 1, 1, 2, 3], "false alarms, one by one"
+    assert left.lines[1].get_ydata() == pytest.approx(np.arange(1, 7) / 2)
+    assert left.lines[2].get_xdata() == [3, 3], "three labels are wrong"
     assert right.lines[0].get_xdata() == pytest.approx(100 * np.array([1, 1, 2, 3, 3, 3]) / 3)
     assert right.lines[0].get_ydata() == pytest.approx(precision)
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in right.lines[1:]]

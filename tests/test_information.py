@@ -251,6 +251,15 @@ def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
     assert any(list(line.get_ydata()) == seeds for line in figure.axes[0].lines)
 
 
+def test_a_closer_look_shows_the_same_means_on_a_scale_of_its_own():
+    axes = info.grid_figure(RUNS, made(lambda n: 2.0), closer=82.0).axes
+    assert len(axes) == 6
+    for above, below in zip(axes[:3], axes[3:], strict=True):
+        assert below.get_ylim()[0] == 82
+        drawn = [[c.lines[0].get_ydata().tolist() for c in ax.containers] for ax in (above, below)]
+        assert drawn[0] == drawn[1]
+
+
 def test_the_order_figure_has_a_dot_a_classifier():
     found = tables.orders({"symmetric": noise.symmetric(3, 0.4)})
     costs = found["symmetric"]

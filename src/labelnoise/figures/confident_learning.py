@@ -25,8 +25,9 @@ MARKERS = dict(zip(FILTERS, ("o", "s", "^", "D"), strict=True))
 
 @traced
 def curves(found: Mapping[str, Evidence]) -> Figure:
-    """Left, the share of wrong labels among the first n suggestions, in a random order dotted;
-    right, precision over recall where cleanlab's filters, the points, cut the rankings."""
+    """Left, how many right labels stand among the first n suggestions, as far as an eighth beyond
+    the number of wrong ones (dashed), in a random order dotted; right, precision over recall where
+    cleanlab's filters, the points, cut the rankings."""
     if not found:
         return no_run_yet(plt.figure(figsize=(12, 1)))
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2))
@@ -35,8 +36,9 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
         line = {"color": colour(says.run.loss.name), "ls": dash}
         hits, n = says.wrong[says.order], np.arange(1, len(says.order) + 1)
         precision, recall = 100 * np.cumsum(hits) / n, 100 * np.cumsum(hits) / hits.sum()
-        left.plot(n, precision, lw=2, label=name, **line)
-        left.axhline(100 * says.wrong.mean(), color="0.4", ls=":", lw=1.5)
+        left.plot(n, n - np.cumsum(hits), lw=2, label=name, **line)
+        left.plot(n, n * (1 - hits.mean()), color="0.4", ls=":", lw=1.5)
+        left.axvline(hits.sum(), color="0.4", lw=1, ls="--")
         right.plot(recall, precision, lw=2, **line)
         for by, marker in MARKERS.items():
             flagged = detection.suspects(says.given, says.p, by)
@@ -44,11 +46,13 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
                      100 * flagged[says.wrong].mean()]  # fmt: skip
             right.plot(point[1], point[0], marker, color=line["color"], mec="black", ms=8, zorder=3)
             lowest = np.minimum(lowest, point)
-    left.axvline(detection.FIRST, color="0.4", lw=1, ls="--")
-    left.text(12, 100 * says.wrong.mean() + 1.4, "random order", fontsize="small")
-    left.set(xscale="log", xlabel="suggestions looked at, n", title="The first n suggestions",
-             ylabel="of these wrong (%)", xlim=(10, None))  # fmt: skip
-    left.xaxis.set_major_formatter("{x:,.0f}")
+    end = 1.125 * max(says.wrong.sum() for says in found.values())
+    left.set_yscale("symlog", linthresh=1)
+    left.set(xlabel="suggestions looked at, n", title="False alarms among the first n",
+             ylabel="of these right (labels)", xlim=(0, end), ylim=(-0.2, end))  # fmt: skip
+    left.text(0.3 * end, 0.04 * end, "random order", fontsize="small")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
     right.set(title="Where the filters cut", xlabel="recall: wrong labels that are found (%)",
               ylabel="precision: found labels that are wrong (%)",
               ylim=(lowest[0] - 4, 100.5), xlim=(lowest[1] - 4, 100.5))  # fmt: skip

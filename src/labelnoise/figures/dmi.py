@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise.analysis import stats
@@ -13,7 +14,7 @@ from labelnoise.analysis.rules.dmi import (
     noises,
 )
 from labelnoise.analysis.tables.dmi import PATTERNS
-from labelnoise.config import Run
+from labelnoise.config import Noise, Run
 from labelnoise.figures import DASHES
 from labelnoise.runs.sweep import Outcome
 from labelnoise.theory import dmi as theory
@@ -77,38 +78,37 @@ def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> F
 
 @traced
 def grid_figure(
-    runs: Sequence[Run], outcomes: Sequence[Outcome], constant: float | None = None
+    runs: Sequence[Run],
+    outcomes: Sequence[Outcome],
+    constant: float | None = None,
+    closer: float | None = None,
 ) -> Figure:
     """Last-epoch accuracy over r, a panel a pattern: mean and 95 % t interval (dot), each seed
-    (dash). ``constant``: the accuracy of always naming the largest class, in percent."""
+    (dash). ``constant``: the accuracy of always naming the largest class, in percent. ``closer``:
+    a second row of the same with a scale of its own, from there on."""
     settings, named = noises(runs), losses_of(runs)
     patterns = list(dict.fromkeys(n.pattern for n in settings))
-    figure, axes = plt.subplots(1, len(patterns), figsize=(1.6 + 3.6 * len(patterns), 4.6),
-                                sharey=True, squeeze=False)  # fmt: skip
-    for ax, pattern in zip(axes[0], patterns, strict=True):
-        here = [n for n in settings if n.pattern == pattern]
-        for k, name in enumerate(named):
-            tone, marker = LOOKS[name]
-            groups = [
-                (100 * n.rate + 1.2 * (k - 2), [o.last for o in finished(outcomes, n, name)])
-                for n in here
-            ]
-            groups = [(x, stats.summarise(last), last) for x, last in groups if last]
-            for x, _, last in groups:
-                ax.plot([x] * len(last), last, "_", ms=7, color=tone)
-            ax.errorbar([x for x, _, _ in groups], [s.mean for _, s, _ in groups],
-                        yerr=[s.half_width or 0 for _, s, _ in groups], marker=marker, ms=5.5,
-                        lw=1, ls=DASHES[k], color=tone, capsize=3)  # fmt: skip
-        if not any(o.run.noise.pattern == pattern for o in outcomes):
-            ax.text(0.5, 0.3, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
-        if constant is not None:
-            ax.axhline(constant, color="0.4", ls=(0, (1, 2)), lw=1.4)
-        rates = [100 * n.rate for n in here]
-        ax.set_xticks(rates, [f"{r:g}" for r in rates])
-        ax.set(xlabel="r (%)", title=PATTERNS[pattern], xlim=(min(rates) - 6, max(rates) + 6))
-    low, high = axes[0][0].get_ylim()  # of three seeds an interval can leave what is possible
-    axes[0][0].set(ylabel="clean test accuracy, last epoch (%)",
-                   ylim=(max(low, -3), min(high, 103)))  # fmt: skip
+    lows = [None] if closer is None else [None, closer]
+    figure, axes = plt.subplots(
+        len(lows), len(patterns), figsize=(1.6 + 3.6 * len(patterns), 1 + 3.6 * len(lows)),
+        sharey="row", squeeze=False)  # fmt: skip
+    for line, low in zip(axes, lows, strict=True):
+        for ax, pattern in zip(line, patterns, strict=True):
+            here = [n for n in settings if n.pattern == pattern]
+            for k, name in enumerate(named):
+                draw_means(ax, here, outcomes, name, k)
+            if not any(o.run.noise.pattern == pattern for o in outcomes):
+                ax.text(0.5, 0.3, "not yet run", transform=ax.transAxes, ha="center", fontsize=14)
+            if constant is not None:
+                ax.axhline(constant, color="0.4", ls=(0, (1, 2)), lw=1.4)
+            rates = [100 * n.rate for n in here]
+            ax.set_xticks(rates, [f"{r:g}" for r in rates])
+            ax.set(xlabel="r (%)", xlim=(min(rates) - 6, max(rates) + 6),
+                   title=PATTERNS[pattern] if low is None else f"the same, from {low:g} % on",
+                   )  # fmt: skip
+        bottom, top = line[0].get_ylim()  # of three seeds an interval can leave what is possible
+        ends = (max(bottom, -3), min(top, 103)) if low is None else (low, min(top, 100))
+        line[0].set(ylabel="clean test accuracy, last epoch (%)", ylim=ends)
     marks = [plt.Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ls=DASHES[k],
                         label=label) for k, (name, label) in enumerate(named.items())]  # fmt: skip
     if constant is not None:
@@ -116,3 +116,20 @@ def grid_figure(
     columns = 6 if len(patterns) > 1 else 2
     figure.legend(handles=marks, loc="outside lower center", ncols=columns, fontsize="small")
     return figure
+
+
+def draw_means(
+    ax: Axes, settings: Sequence[Noise], outcomes: Sequence[Outcome], name: str, k: int
+) -> None:
+    """The ``k``-th loss of a panel: its mean, interval and seeds at every noise of ``settings``."""
+    tone, marker = LOOKS[name]
+    groups = [
+        (100 * n.rate + 1.2 * (k - 2), [o.last for o in finished(outcomes, n, name)])
+        for n in settings
+    ]
+    groups = [(x, stats.summarise(last), last) for x, last in groups if last]
+    for x, _, last in groups:
+        ax.plot([x] * len(last), last, "_", ms=7, color=tone)
+    ax.errorbar([x for x, _, _ in groups], [s.mean for _, s, _ in groups],
+                yerr=[s.half_width or 0 for _, s, _ in groups], marker=marker, ms=5.5,
+                lw=1, ls=DASHES[k], color=tone, capsize=3)  # fmt: skip

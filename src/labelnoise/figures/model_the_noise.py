@@ -1,7 +1,6 @@
 """Pictures and tables of the question "30 % of my labels are wrong" (notebook 06)."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +10,15 @@ from matplotlib.figure import Figure
 
 from labelnoise.analysis import stats
 from labelnoise.analysis.tables import by_label
+from labelnoise.analysis.tables.model_the_noise import (
+    KINDS,
+    STOPPED,
+    TONES,
+    best_of,
+    by_noise,
+    estimation_error,
+    kind,
+)
 from labelnoise.config import noisy
 from labelnoise.figures import DASHES
 from labelnoise.losses import Loss
@@ -19,16 +27,7 @@ from labelnoise.runs.sweep import Outcome
 from labelnoise.theory.gradients import by_autograd, simplex
 from labelnoise.tracing import traced
 
-if TYPE_CHECKING:
-    pass
-from labelnoise.analysis.tables.model_the_noise import (
-    KINDS,
-    TONES,
-    best_of,
-    by_noise,
-    estimation_error,
-    kind,
-)
+STOPPED_TONE = "#E69F00"
 
 
 @traced
@@ -49,37 +48,88 @@ def pull(named: Mapping[str, Loss], num_classes: int = 10) -> Figure:
 
 
 @traced
-def answers(outcomes: Sequence[Outcome]) -> Figure:
-    """Last-epoch accuracy of every answer, a panel a noise: mean and 95 % t interval over seeds
-    (dot), each seed (bar), best epoch (ring); the vertical line is CE."""
-    panels = by_noise(outcomes)
+def answers(
+    outcomes: Sequence[Outcome], stopped: Sequence[Outcome] = (), low: float | None = None
+) -> Figure:
+    """Last-epoch accuracy of every answer, a panel a noise, all with one scale: mean (dot) and 95 %
+    t interval over seeds, each seed (bar), best epoch (ring); the vertical line is CE. An interval
+    that leaves what is possible is left out, as of a few seeds that fall into two groups.
+    ``stopped``: runs of CE that hold out noisy labels, a row of their own: the epoch that is kept.
+    ``low``: where the scale begins; what lies below is an arrow with its number."""
     order = list(by_label(outcomes))
-    figure, axes = plt.subplots(1, 3, figsize=(13, 0.33 * len(order) + 1.9), sharey=True)
-    for ax, (name, group) in zip(axes, panels.items(), strict=True):
-        for label, each in by_label(group).items():
-            row, tone = order.index(label), KINDS[kind(each[0])][0]
-            last = [o.last for o in each if o.last is not None]
-            if not last:  # diverged at every seed
+    if stopped:
+        order.insert(1, STOPPED)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 0.33 * len(order) + 2.2), sharey=True,
+                                sharex=True)  # fmt: skip
+    for ax, (name, group) in zip(axes, by_noise(outcomes).items(), strict=True):
+        for label, (tone, last, best) in rows(group, by_noise(stopped)[name]).items():
+            row, s = order.index(label), stats.summarise(last)
+            if low is not None and s.mean < low:
+                ax.plot(low, row, "<", ms=9, color=tone, clip_on=False, zorder=5)
+                ax.text(low, row, f"   {s.mean:.1f}", va="center", fontsize="small")
                 continue
-            s = stats.summarise(last)
-            ax.errorbar(s.mean, row, xerr=s.half_width, fmt="o", ms=6, color=tone, capsize=3)
+            possible = s.half_width if s.half_width and s.low >= 0 and s.high <= 100 else None
+            ax.errorbar(s.mean, row, xerr=possible, fmt="o", ms=6, color=tone, capsize=3)
             ax.plot(last, [row] * len(last), "|", ms=9, mew=1.2, color=tone)
-            best = np.mean([best_of(o) for o in each if o.last is not None])
-            ax.plot(best, row, "o", ms=8, mfc="none", mec=tone, mew=1.2)
+            ax.plot(np.mean(best), row, "o", ms=8, mfc="none", mec=tone, mew=1.2)
             if label == "CE":
                 ax.axvline(s.mean, color="0.4", ls="--", lw=1)
-        low, high = ax.get_xlim()  # of three seeds an interval can leave what is possible
-        ax.set(title=name, xlabel="clean test accuracy (%)",
-               xlim=(max(low, 0), min(high, 100.5)))  # fmt: skip
+        ax.set(title=name, xlabel="clean test accuracy (%)")
         ax.grid(axis="y", alpha=0.35)
+    axes[0].set_xlim(low, min(axes[0].get_xlim()[1], 100.5))
     axes[0].set_yticks(range(len(order)), order, fontsize="small")
     axes[0].set_ylim(len(order) - 0.4, -0.6)
     shown = {kind(o) for o in outcomes}
     marks = [plt.Line2D([], [], marker="o", ls="", color=tone, label=f"changes {what}")
              for what, (tone, _) in KINDS.items() if what in shown]  # fmt: skip
+    if stopped:
+        marks.append(plt.Line2D([], [], marker="o", ls="", color=STOPPED_TONE, label=STOPPED))
     marks.append(plt.Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="best epoch"))
     marks.append(plt.Line2D([], [], ls="--", color="0.4", label="CE, last epoch"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=6, fontsize="small")
+    figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def rows(group: Sequence[Outcome], stopped: Sequence[Outcome]) -> dict[str, tuple]:
+    """Label -> colour, accuracies that count and best ones, of what has finished."""
+    found = {
+        label: (KINDS[kind(each[0])][0], [o.last for o in each], [best_of(o) for o in each])
+        for label, each in by_label([o for o in group if o.last is not None]).items()
+    }
+    if done := [o for o in stopped if o.last is not None]:
+        kept = [o.record["result"]["val_chosen"] for o in done]
+        found[STOPPED] = STOPPED_TONE, kept, [best_of(o) for o in done]
+    return found
+
+
+@traced
+def over_epochs(
+    outcomes: Sequence[Outcome], stopped: Sequence[Outcome], answer: str, low: float = 85.0
+) -> Figure:
+    """Clean test accuracy over the epochs, a panel a noise, a line a seed, from ``low`` on: CE that
+    holds out noisy labels (``stopped``), with a dot at the epoch that they choose, and the answer
+    with the label ``answer``."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4), sharey=True)
+    for ax, (name, group) in zip(axes, by_noise(outcomes).items(), strict=True):
+        beside = {o.run.seed: o for o in by_label(group).get(answer, [])}
+        held = {o.run.seed: o for o in by_noise(stopped)[name]}
+        for some, tone, dash in ((beside, "#0072B2", "--"), (held, STOPPED_TONE, "-")):
+            for o in some.values():
+                accuracy = o.record["curves"]["test_accuracy"]
+                ax.plot(range(1, len(accuracy) + 1), accuracy, ls=dash, lw=1.3, color=tone)
+        for o in held.values():
+            kept = np.argmax(o.record["curves"]["val_accuracy"])
+            ax.plot(kept + 1, o.record["curves"]["test_accuracy"][kept], "o", ms=8, color="black",
+                    mfc=STOPPED_TONE, zorder=3)  # fmt: skip
+        ax.set(title=name, xlabel="epoch", ylim=(low, 100))
+    axes[0].set_ylabel("clean test accuracy (%)")
+    marks = [
+        plt.Line2D([], [], color=STOPPED_TONE, label="CE on 90 % of the noisy labels"),
+        plt.Line2D([], [], color="black", mfc=STOPPED_TONE, marker="o", ms=8, ls="",
+                   label="the epoch that the other 10 % choose"),
+        plt.Line2D([], [], color="#0072B2", ls="--", label=answer),
+    ]  # fmt: skip
+    figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 

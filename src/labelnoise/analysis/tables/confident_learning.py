@@ -162,6 +162,30 @@ def ranked_table(runs: Sequence[Run], found: Mapping[str, Evidence]) -> pd.DataF
 
 
 @traced
+def depth_table(
+    says: Evidence | None, ends: Sequence[int] = (1000, 5000, 10000, 15000, 18000, 20000)
+) -> pd.DataFrame:
+    """How far down its list of suspects is a detector worth reading? After that many suggestions,
+    in percent: the share of wrong labels since the row above, among all so far, and of all wrong
+    labels the share that is found."""
+    rows = {}
+    for start, end in zip((0, *ends), ends, strict=False):
+        rows[f"{end}"] = dict.fromkeys(("wrong since then (%)", "wrong so far (%)",
+                                        "of all that are wrong (%)"), MISSING)  # fmt: skip
+        if says is not None:
+            hits = says.wrong[says.order]
+            shares = (
+                detection.share(hits[start:end].sum(), end - start),
+                detection.share(hits[:end].sum(), end),
+                detection.share(hits[:end].sum(), hits.sum()),
+            )
+            rows[f"{end}"] = {
+                title: number(share, 1) for title, share in zip(rows[f"{end}"], shares, strict=True)
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("suggestions")
+
+
+@traced
 def failure_table(
     runs: Sequence[Run], outcomes: Sequence[Outcome], found: Mapping[str, Evidence]
 ) -> pd.DataFrame:

@@ -29,6 +29,7 @@ KINDS = {  # what an answer changes -> its colour (Okabe and Ito) and the names 
     "the labels": ("#009E73", ("LabelSmoothing", "Bootstrap")),
     "the data": ("#CC79A7", ()),
 }
+STOPPED = "CE, stopped early"
 
 
 @traced
@@ -106,6 +107,39 @@ def answers_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     order = list(by_label(outcomes))
     table = pd.DataFrame({key: pd.Series(cells, dtype=object) for key, cells in columns.items()})
     return table.reindex(order).fillna(MISSING).rename_axis("answer")
+
+
+@traced
+def kept_epochs(records: Sequence[Outcome]) -> str:
+    """The epochs that noisy validation keeps, the first of equals, in the order of the seeds."""
+    ordered = sorted(records, key=lambda o: o.run.seed)
+    return ", ".join(str(1 + np.argmax(o.record["curves"]["val_accuracy"])) for o in ordered)
+
+
+def early_stopping_table(
+    outcomes: Sequence[Outcome], stopped: Sequence[Outcome], answer: str
+) -> pd.DataFrame:
+    """Early stopping on noisy labels beside CE and another ``answer`` (its label), a column a
+    noise: clean test accuracy in percent, mean ± sd over seeds. ``stopped``: runs of CE that hold
+    out a share of their noisy labels."""
+    columns = {}
+    for name, group in by_noise(outcomes).items():
+        mine = [o for o in by_noise(stopped)[name] if o.last is not None]
+        labelled = by_label([o for o in group if o.last is not None])
+        ce, other = (stats.by_seed(labelled.get(label, [])) for label in ("CE", answer))
+        kept = stats.by_seed(mine, "val_chosen")
+        gain, rest = stats.differences(kept, ce), stats.differences(other, kept)
+        columns[name] = {
+            "CE on all labels, last epoch": spread([*ce.values()]),
+            "CE on 90 %, last epoch": spread([o.last for o in mine]),
+            f"{STOPPED}: the epoch that is kept": spread([*kept.values()]),
+            "which epoch that is, by seed": kept_epochs(mine) if mine else MISSING,
+            "the best epoch there was": spread([best_of(o) for o in mine]),
+            f"{STOPPED}, against CE": worth(gain) if gain else MISSING,
+            f"{answer}, last epoch": spread([*other.values()]),
+            f"{answer}, against {STOPPED}": spread(rest),
+        }
+    return pd.DataFrame(columns, dtype=object).rename_axis("clean test accuracy (%)")
 
 
 def estimates_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
