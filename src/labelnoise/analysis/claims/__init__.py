@@ -62,7 +62,7 @@ def verdicts(
     committed, here = ([o for o in some if o.run.key in keys] for some in (committed, here))
     rows = {}
     for n, claim in enumerate(source.claims, 1):
-        found, again = claim.judged(committed), claim.judged(here)
+        found = claim.judged(committed)
         words = {"claim": claim.claim, "made in": claim.made_in, "test": claim.test,
                  "rule": claim.rule}  # fmt: skip
         cited = source.published if claim.made_in == "abstract" else claim.made_in
@@ -70,11 +70,17 @@ def verdicts(
             **{what: quoted(text, cited if what in ("claim", "made in") else "analysis.claims")
                if has_number(text) else text for what, text in words.items()},
             "ours": found.ours,
-            "this machine": "not trained here" if again.ours == NOT_RUN else again.ours,
+            "this machine": "computed here" if claim.computed else trained_here(claim, here),
             "verdict": found.verdict,
             "reason": found.reason,
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("row")
+
+
+def trained_here(claim: Claim, here: Sequence[Outcome]) -> str:
+    """What the runs that this machine trained say to a claim."""
+    ours = claim.judged(here).ours
+    return "not trained here" if ours == NOT_RUN else ours
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

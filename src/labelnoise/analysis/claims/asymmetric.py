@@ -254,6 +254,7 @@ CLAIMS = (
         "times as likely as the leading one: is the one-hot answer the best of the lattice?",
         FORMULA,
         minimum,
+        computed=True,
     ),
     Claim(
         "asymmetric losses are robust in training, with a CNN",
@@ -276,6 +277,7 @@ CLAIMS = (
         "probable clean class on top of the answer of least noisy risk?",
         FORMULA,
         calibrated,
+        computed=True,
     ),
     Claim(
         "their excess risk is bounded",
@@ -284,6 +286,7 @@ CLAIMS = (
         "of 10 to 60 %",
         FORMULA,
         excess_risk,
+        computed=True,
     ),
     Claim(
         "a higher asymmetry ratio means a better tolerance",
@@ -301,6 +304,7 @@ CLAIMS = (
             "a grid, and 101 % is not",
             FORMULA,
             conditions(name),
+            computed=True,
         )
         for name, when in (
             ("AGCE", "q >= 1 or ((a+1)/a)^(1-q) <= 1/r"),

@@ -8,7 +8,7 @@ from labelnoise.analysis import stats, tables
 from labelnoise.analysis.rules.claims import LATE, NOT_RUN, NOT_TESTABLE
 from labelnoise.config import LossSetting, Run
 from labelnoise.runs.sweep import Outcome
-from labelnoise.tracing import of_numbers, traced
+from labelnoise.tracing import of_numbers
 
 
 class NotRecorded(LookupError):
@@ -31,6 +31,7 @@ class Claim:
     - ``test``: how it is tested here.
     - ``rule``: when it counts as reproduced.
     - ``find``: outcomes of the source's runs -> what is found.
+    - ``computed``: whether it is computed from formulas, here and now, without any record.
     """
 
     claim: str
@@ -38,6 +39,7 @@ class Claim:
     test: str
     rule: str
     find: Callable[[Sequence[Outcome]], Finding]
+    computed: bool = False
 
     def judged(self, outcomes: Sequence[Outcome]) -> Finding:
         """What is found; "not run here" where a run that it takes has no record."""
@@ -80,7 +82,7 @@ def with_loss(outcomes: Sequence[Outcome], loss: LossSetting, model: str = "cnn4
     label = loss.label
     found = [o for o in outcomes if o.run.label == label and o.run.model == model]
     if not found:
-        raise NotRecorded(f"no record of {tables.shown(label)} with {model}")
+        raise NotRecorded(f"no record of {loss.name} with this network")
     return found
 
 
@@ -88,8 +90,7 @@ def gain(outcomes: Sequence[Outcome], loss: LossSetting, other: LossSetting, mod
     """The last-epoch accuracy of one loss minus that of another, by seed, in percentage points."""
     ours, theirs = (stats.by_seed(with_loss(outcomes, each, model)) for each in (loss, other))
     if not set(ours) & set(theirs):
-        raise NotRecorded(f"{tables.shown(loss.label)} and {tables.shown(other.label)} share no "
-                          "seed")  # fmt: skip
+        raise NotRecorded(f"{loss.name} and {other.name} share no seed")
     return stats.differences(ours, theirs)
 
 
@@ -117,10 +118,3 @@ def with_interval(gains: Mapping[str, Sequence[float]], what: str) -> str:
             f" [{s.low:+.2f}, {s.high:+.2f}]" if s.low is not None else " (one seed)"
         ))  # fmt: skip
     return f"{what}: {', '.join(cells)} points"
-
-
-@traced
-def counted_seeds(records: Sequence[Outcome]) -> str:
-    """How many runs, and of how many seeds."""
-    seeds = len({o.run.seed for o in records})
-    return f"{len(records)} runs, {seeds} seed{'s' if seeds != 1 else ''}"

@@ -44,7 +44,7 @@ def against_ce(outcomes: Sequence[Outcome], label: str) -> dict[str, list[float]
     groups = by_noise(answers(outcomes))
     found = {name: gains(group).get(label) for name, group in groups.items()}
     if None in found.values():
-        raise NotRecorded(f"no record of {label} beside CE under every noise")
+        raise NotRecorded("no record of this answer beside CE under every noise")
     return found
 
 
@@ -302,6 +302,7 @@ CLAIMS = (
         "anew and under asymmetric noise?",
         FORMULA,
         without_end,
+        computed=True,
     ),
     Claim(
         "cross-entropy is optimal, with 60 000 labels",
@@ -323,6 +324,7 @@ CLAIMS = (
         "algebra: is it forward correction with that noise, and does it learn the clean posterior?",
         FORMULA,
         right,
+        computed=True,
     ),
     Claim(
         "its loss is finite, also for a label that the network has ruled out",
@@ -330,6 +332,7 @@ CLAIMS = (
         "the loss of a label of probability 0",
         FORMULA,
         finite,
+        computed=True,
     ),
     Claim(
         "training with it helps",
@@ -344,6 +347,7 @@ CLAIMS = (
         "each line by sympy; the result against automatic differentiation",
         rule_of(rule.DERIVATION),
         posted,
+        computed=True,
     ),
     Claim(
         "label smoothing is an answer",
