@@ -41,7 +41,7 @@ p, nav, figure, details { max-width: 50rem }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0 }
 th, td { border: 1px solid #bbb; padding: .4rem .55rem; text-align: left; vertical-align: top }
-th { background: #eee } td:first-child { white-space: nowrap }
+th { background: #eee } th[scope=row] { min-width: 4.5em }
 figure { margin: 2rem 0 } img { width: 100%; height: auto } figcaption { margin-top: .4rem }
 code { font-size: .9em } :target { background: #fff3bf }
 """
@@ -49,17 +49,18 @@ code { font-size: .9em } :target { background: #fff3bf }
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its label, its cells, and the records behind its numbers."""
+    """A row of a table: its label, its cells, and the records and functions behind its numbers."""
 
     label: str
     cells: dict[str, str]
     records: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Section:
     """A heading, what is said below it, and a table: its name in ``tables/`` if it has one, what
-    its rows are called, the columns whose numbers lead to records, and its rows."""
+    its rows are called, and its rows."""
 
     heading: str
     text: str
@@ -103,7 +104,8 @@ def content(profile: str, committed: Sequence[Outcome], here: Sequence[Outcome])
         )
     ]
     for source, table in zip(sources, found, strict=True):
-        text = f"{source.published}. Accuracies are clean test accuracies in percent, mean ± sd."
+        cited = f"{source.published[0].upper()}{source.published[1:]}"
+        text = f"{cited}. Accuracies are clean test accuracies in percent, mean ± sd."
         columns = ["claim", "test", "ours", "this machine", "verdict", "reason"]
         sections.append(section(source.title, text, claims.shown(table)[columns], "10_claims"))
     return [
@@ -159,10 +161,11 @@ def section(heading: str, text: str, table: pd.DataFrame, named: str = "") -> Se
     """A section of a table, each of whose rows knows the records behind its numbers."""
     rows = []
     for i, (label, cells) in enumerate(table.iterrows()):
-        origins = [of_cell(table, i, j) for j in range(len(table.columns))]
-        behind = [f"{ledger}/{name}.json" for ledger, name in leaves([o for o in origins if o])]
+        origins = [o for j in range(len(table.columns)) if (o := of_cell(table, i, j)) is not None]
+        records = [f"{ledger}/{name}.json" for ledger, name in leaves(origins)]
+        functions = dict.fromkeys(o["by"] for o in origins if "by" in o)
         shown = {str(column): str(cell) for column, cell in cells.items()}
-        rows.append(Row(str(label), shown, behind))
+        rows.append(Row(str(label), shown, records, list(functions)))
     return Section(heading, text, named, str(table.index.name or ""), rows)
 
 
@@ -179,16 +182,21 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
 
 
-def anchor(of: Section, row: Row) -> str:
-    """Where the records behind a row are listed; the heading of that place gives it."""
-    return slug(f"{of.heading}: {row.label}")
+def title(of: Section, row: Row) -> str:
+    """The heading above what is behind a row."""
+    return row.label if of.named else f"{of.heading}: {row.label}"
 
 
-def behind(of: Section, row: Row) -> str:
-    """What prints and computes again the numbers of a row, where a table in ``tables/`` has it."""
-    if not of.named:
-        return ""
-    return f"`make trace NAME={of.named} ROW='{row.label}'` computes the row again."
+def behind(of: Section, row: Row, link: Callable[[str], str]) -> str:
+    """The records and functions that the numbers of a row are from, and what computes them again,
+    where a table in ``tables/`` has it."""
+    records = [link(record) for record in row.records[:LISTED]]
+    rest = len(row.records) - LISTED
+    text = f"{', '.join(records)}{f' and {rest} more' if rest > 0 else ''}" or "Of no record"
+    text += f"; computed by {', '.join(f'`{name}`' for name in row.functions)}."
+    if of.named:
+        text += f" `make trace NAME={of.named} ROW='{row.label}'` computes them again."
+    return text
 
 
 def place(record: str, directory: Path) -> str:
@@ -197,9 +205,11 @@ def place(record: str, directory: Path) -> str:
 
 
 def linked(of: Section, row: Row, cells: dict[str, str], link: Callable[[str, str], str]) -> dict:
-    """The cells of a row, where its label and every number that we found lead to its records."""
-    to = f"#{anchor(of, row)}"
-    return {c: link(text, to) if row.records and c not in WORDS and has_number(text) else text
+    """The cells of a row, where its label and every number that we found lead to what is behind
+    them."""
+    to = f"#{slug(title(of, row))}"
+    return {c: link(text, to) if row.functions and c not in WORDS and
+            (c == of.rows_are or has_number(text)) else text
             for c, text in cells.items()}  # fmt: skip
 
 
@@ -219,14 +229,13 @@ def as_markdown(sections: Sequence[Section], directory: Path) -> str:
         parts += [f"## {each.heading}", each.text, markdown_table(each)]
     for name in pictures(directory):
         parts += [f"![{FIGURES[name]}](figures/{name}.png)", FIGURES[name]]
-    parts += ["## The records behind the numbers",
+    parts += ["## Behind the numbers",
               "The executed notebooks lie in `notebooks/` beside this file, tables with their "
               "traces in `tables/`."]  # fmt: skip
     for each in sections:
-        for row in (row for row in each.rows if row.records):
-            links = [f"[{Path(r).stem}]({place(r, directory)})" for r in row.records[:LISTED]]
-            listed = ", ".join(links) + more(row)
-            parts += [f"### {each.heading}: {row.label}", f"{listed}. {behind(each, row)}".strip()]
+        for row in (row for row in each.rows if row.functions):
+            parts.append(f"### {title(each, row)}")
+            parts.append(behind(each, row, lambda r: f"[{Path(r).stem}]({place(r, directory)})"))
     return "\n\n".join(parts) + "\n"
 
 
@@ -247,11 +256,6 @@ def cell(text: str) -> str:
     return re.sub(r"([|\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def more(row: Row) -> str:
-    rest = len(row.records) - LISTED
-    return f" and {rest} more" if rest > 0 else ""
-
-
 # ----------------------------------------------------------------------------------------- HTML
 
 
@@ -259,7 +263,7 @@ def as_html(sections: Sequence[Section], directory: Path) -> str:
     """One file that needs no other: the pictures are inside."""
     shown = pictures(directory)
     headings = [each.heading for each in sections] + ["Figures"] * bool(shown)
-    headings.append("The records behind the numbers")
+    headings.append("Behind the numbers")
     contents = "".join(f"<li><a href='#{slug(h)}'>{inline(h)}</a></li>" for h in headings)
     parts = [f"<h1>{TITLE}</h1>", f"<nav aria-label='Contents'><ul>{contents}</ul></nav>"]
     for each in sections:
@@ -277,14 +281,17 @@ def as_html(sections: Sequence[Section], directory: Path) -> str:
                      f"<figcaption>{caption}</figcaption></figure>")  # fmt: skip
     parts.append(f"<h2 id='{slug(headings[-1])}'>{headings[-1]}</h2>")
     for each in sections:
-        for row in (row for row in each.rows if row.records):
-            links = ", ".join(
-                f"<a href='{place(r, directory)}'>{Path(r).stem}</a>" for r in row.records[:LISTED]
-            )
-            parts += [f"<h3 id='{anchor(each, row)}'>{inline(f'{each.heading}: {row.label}')}</h3>",
-                      f"<p>{links}{more(row)}. {inline(behind(each, row))}</p>"]  # fmt: skip
+        for row in (row for row in each.rows if row.functions):
+            heading = title(each, row)
+            text = inline(behind(each, row, lambda r: f"@{r}@"))
+            text = re.sub("@(.+?)@", lambda m: html_link(m[1], directory), text)
+            parts.append(f"<h3 id='{slug(heading)}'>{inline(heading)}</h3><p>{text}</p>")
     head = f"<meta charset='utf-8'><title>Report</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
+
+
+def html_link(record: str, directory: Path) -> str:
+    return f"<a href='{place(record, directory)}'>{Path(record).stem}</a>"
 
 
 def html_table(of: Section) -> str:

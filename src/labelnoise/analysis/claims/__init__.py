@@ -85,7 +85,7 @@ def trained_here(claim: Claim, here: Sequence[Outcome]) -> str:
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the sign of each verdict before its word."""
-    signed = table["verdict"].map(lambda word: f"{SIGNS[word]} {word}")
+    signed = table["verdict"].map(lambda word: f"{SIGNS[word]}\u00a0{word}")
     return table.assign(verdict=signed)
 
 
