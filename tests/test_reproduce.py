@@ -1,12 +1,15 @@
 """The main job: a notebook or report is complete or absent, and bad input stops it first."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +20,11 @@ import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
+import factory
 from labelnoise import experiments
+from labelnoise.analysis import claims
 from labelnoise.experiments import Run
-from labelnoise.files import COMMITTED, sha256
+from labelnoise.files import COMMITTED, ROOT, sha256
 from labelnoise.reproduce import job, report, steps
 from labelnoise.runs import ledger
 
@@ -317,17 +322,96 @@ def test_stripping_keeps_outputs_and_drops_what_depends_on_the_moment(tmp_path):
     assert str(tmp_path) not in first
 
 
-def test_report_puts_paper_committed_and_this_machine_side_by_side(tmp_path):
-    report.write("replay", tmp_path)
-    text = (tmp_path / report.NAME).read_text()
-    assert "| paper " in text
-    assert "| committed " in text
-    assert "| this machine " in text
-    assert "96.81" in text
-    assert "not trained here" in text
-    page = (tmp_path / "report.html").read_text()
-    assert page.count("<table") == text.count("## ") - text.count("(none)")
-    assert "96.81" in page
+class Page(HTMLParser):
+    """What a browser would make of a report: its anchors, links, texts and tables."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.ids, self.links, self.tables, self.texts = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given["href"]] if tag == "a" else []
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append(0)
+        if tag in ("td", "th"):
+            self.tables[-1][-1] += 1
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, text):
+        self.texts.append(text)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "reproduced"
+    (folder / "figures").mkdir(parents=True)
+    shutil.copy(ROOT / "figures" / "03_memorisation.png", folder / "figures")
+    report.write("replay", folder, folder)
+    return folder
+
+
+def test_every_link_of_the_report_leads_somewhere(reported):
+    page = Page((reported / "report.html").read_text())
+    assert not page.open
+    assert len(page.ids) == len(set(page.ids))
+    inside = {link[1:] for link in page.links if link.startswith("#")}
+    assert inside <= set(page.ids)
+    files = [link for link in page.links if not link.startswith("#")]
+    assert len(files) > 100
+    assert all((reported / file).is_file() for file in files)
+    text = (reported / report.NAME).read_text()
+    headings = {report.slug(line.lstrip("# ")) for line in text.splitlines() if line[:1] == "#"}
+    assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
+
+
+def test_the_report_has_a_row_a_claim_with_committed_numbers_beside_this_machines(reported):
+    page = Page((reported / "report.html").read_text())
+    for rows in page.tables:
+        assert len(set(rows)) == 1, "a header row that does not fit, such as an index's name"
+    n = sum(len(source.claims) for source in claims.SOURCES.values())
+    assert sum(map(len, page.tables[1:5])) == n + 4
+    shown = " ".join(page.texts).replace("\u00a0", " ")
+    for word in (
+        "96.81",
+        "ours",
+        "this machine",
+        "not trained here",
+        "◐ partly",
+        "○ not reproduced",
+    ):
+        assert word in shown
+    assert "`" not in shown
+    text = (reported / report.NAME).read_text()
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block[:80]
+
+
+def test_a_row_of_the_report_leads_to_the_records_behind_it(reported):
+    text = (reported / report.NAME).read_text()
+    behind = text.split("### CLL, 2")[1].split("###")[0]
+    keys = {run.key for run in experiments.headline()}
+    assert set(re.findall(r"\[([0-9a-f]{16})\]", behind)) == keys
+    assert "make trace NAME=10_claims ROW='CLL, 2'" in behind
+
+
+def test_runs_of_another_noise_are_not_averaged_in_the_report():
+    ce = [factory.outcome(run, last, source="here", provenance={})
+          for run, last in zip((experiments.headline([0])[0], experiments.clean_labels()[0]),
+                               (50.0, 99.0), strict=True)]  # fmt: skip
+    table = report.trained(ce)
+    assert list(table.index) == ["CE: mnist, cnn4, symmetric, 0.6", "CE: mnist, cnn4, clean"]
+    assert [*table["last epoch"]] == ["50.00", "99.00"]
 
 
 def test_expected_time_counts_every_training_and_no_diverged_run(monkeypatch):
