@@ -83,7 +83,14 @@ def test_readme_shows_the_headline_table_of_the_records():
 # notebook -> another choice of one of its parameters than the committed one
 OTHERWISE = {
     "00_start_here": {"beside": "AUL"},
+    "01_label_noise": {"rate": 0.8},
+    "02_gradients": {"first": {"name": "MAE"}, "rate": 0.4},
     "03_mnist_symmetric": {"network": "mlp"},
+    "04_robustness_theory": {"follow": "AGCE"},
+    "06_model_the_noise": {"answer": "GCE"},
+    "07_dmi": {"loss": "GCE"},
+    "08_confident_learning": {"detector": "CLL"},
+    "10_claims": {"source": "CLL", "beside": "CE"},
 }
 
 
