@@ -168,7 +168,7 @@ def test_the_walk_over_sigma_keeps_weight_decay_apart():
 
 
 def test_a_loss_is_followed_through_every_section():
-    settings = [experiments.setting_of(name) for name in ("AEL", "CE", "CLL", "CE")]
+    settings = [tables.to_follow(name) for name in ("AEL", "CE", "CLL", "CE")]
     runs = [r for r in experiments.every_loss((0, 1)) if r.loss in settings]
     found = [outcome(r, 90.0 + r.seed, fit_wrong=2.0) for r in runs]
     table = tables.followed(settings, found, 10, 0.6)
@@ -179,6 +179,8 @@ def test_a_loss_is_followed_through_every_section():
     ]  # fmt: skip
     assert table.loc["3 asymmetry ratio", "AEL"] == "0.751"
     assert table.iloc[7, 2] == "5.0", "as in the table of weights"
+    with pytest.raises(ValueError, match="follow='NCE' has no records; recorded are 'CLL', 'CE'"):
+        tables.to_follow("NCE")
 
 
 # ------------------------------------------------------------------------ pictures of the theory

@@ -17,6 +17,7 @@ from labelnoise.analysis.tables import (
 from labelnoise.analysis.tables.gradients import distinct, label
 from labelnoise.analysis.tables.mnist_symmetric import loss_of, ranked_groups
 from labelnoise.config import LossSetting
+from labelnoise.experiments import chosen, setting_of
 from labelnoise.losses import PUBLISHED, Loss, build
 from labelnoise.runs.sweep import Outcome
 from labelnoise.tracing import traced
@@ -149,6 +150,12 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
                 cells[column] = f"{rho:+.2f} ({p_value(p)})"
         rows[criterion] = cells
     return pd.DataFrame(rows).T
+
+
+def to_follow(name: str) -> LossSetting:
+    """The loss ``name`` of ``every_loss``, if it sees p_y alone; ``ValueError`` lists those."""
+    known = ("CLL", *(loss.name for loss in of_target()))
+    return setting_of(chosen("follow", name, known, "every_loss"))
 
 
 @traced
