@@ -50,7 +50,7 @@ def curves(found: Mapping[str, Evidence]) -> Figure:
     left.set_yscale("symlog", linthresh=1)
     left.set(xlabel="suggestions looked at, n", title="False alarms among the first n",
              ylabel="of these right (labels)", xlim=(0, end), ylim=(-0.2, end))  # fmt: skip
-    left.text(0.3 * end, 0.04 * end, "random order", fontsize="small")
+    left.text(0.3 * end, 0.09 * end, "random order", fontsize="small")
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter("{x:,.0f}")
     right.set(title="Where the filters cut", xlabel="recall: wrong labels that are found (%)",
