@@ -10,9 +10,11 @@ import pytest
 from labelnoise import experiments
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules import claims as rule
+from labelnoise.analysis.rules.mnist_symmetric import by_place
 from labelnoise.analysis.tables import by_label, shown
 from labelnoise.analysis.tables.mnist_symmetric import protocol_rows, ranked_groups
 from labelnoise.analysis.tables.robustness_theory import behaviour
+from labelnoise.experiments.mnist_symmetric import OF_CE, OF_CLL
 from labelnoise.files import ROOT
 from labelnoise.runs.sweep import sweep
 
@@ -49,6 +51,12 @@ def fate() -> Counter:
     return Counter("lost classes" if "lost classes" in e else e.pop() for e in ends.values())
 
 
+def placed(loss: str, place: tuple[int, int]) -> float:
+    """The mean of the CNN's factorial at a place."""
+    found = by_place(sweep(experiments.step_decay_shape()))
+    return float(np.mean(list(found[loss, place].values())))
+
+
 def place_of_cll() -> int:
     order = [n for n in ranked_groups(sweep(experiments.every_loss())) if n not in REPEATED]
     return 1 + order.index(experiments.CLL.label)
@@ -71,7 +79,15 @@ def sentences() -> list[tuple[str, str]]:
     held_out = protocol_rows(sweep(experiments.ce_protocols()))["CE, cnn4, 10 % held out"]
     cnn = {n: f"{mean('cnn_losses', n):.1f}" for n in ("AUL", "AGCE", "AEL")}
     gap = mean("headline", experiments.CLL.label, "best") - mean("headline", "CE", "best")
+    cll = experiments.CLL.label
+    at = {(n, p): f"{placed(n, p):.1f}" for n in ("CE", cll) for p in (OF_CE, OF_CLL)}
     return [
+        (readme, f"it ends at {at['CE', OF_CLL]} %, CLL at {at[cll, OF_CLL]} %, and CLL enlarged "
+                 f"to the size of CE at {at[cll, OF_CE]} %"),
+        (start, f"it ends at {at['CE', OF_CLL]} %, where CLL ends at {at[cll, OF_CLL]} % and "
+                f"cross-entropy as published at {at['CE', OF_CE]} %"),
+        (mnist, f"| cross-entropy | {at['CE', OF_CE]} | {at['CE', OF_CLL]} |"),
+        (mnist, f"| CLL, sigma 1 | {at[cll, OF_CE]} | {at[cll, OF_CLL]} |"),
         (readme, f"ahead of {NUMBERS[beaten]} of {NUMBERS[others]} others"),
         (readme, f"{place_ordinal()} of {sum(ends.values())}, and `GCE` leads"),
         (readme, f"{ends['held']} of {sum(ends.values())} different losses hold, "
