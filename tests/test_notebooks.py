@@ -60,7 +60,7 @@ def asked(path) -> list[Run]:
     exec(code[0], parameters)
     calls = [node for source in code for node in ast.walk(ast.parse(source))
              if isinstance(node, ast.Call) and ast.unparse(node).startswith("experiments.")
-             and "GRIDS" not in ast.unparse(node) and "chosen" not in ast.unparse(node)]  # fmt: skip
+             and not any(word in ast.unparse(node) for word in ("GRIDS", "chosen"))]  # fmt: skip
     results = [eval(ast.unparse(call), parameters) for call in calls]
     return [run for result in results if isinstance(result, list) for run in result]
 
