@@ -168,10 +168,10 @@ def test_the_walk_over_sigma_keeps_weight_decay_apart():
 
 
 def test_a_loss_is_followed_through_every_section():
-    settings = [tables.to_follow(name) for name in ("AEL", "CE", "CLL", "CE")]
-    runs = [r for r in experiments.every_loss((0, 1)) if r.loss in settings]
+    names = ("AEL", "CE", "CLL", "CE")
+    runs = [r for r in experiments.every_loss((0, 1)) if r.loss.name in names]
     found = [outcome(r, 90.0 + r.seed, fit_wrong=2.0) for r in runs]
-    table = tables.followed(settings, found, 10, 0.6)
+    table = tables.followed(names, found, 10, 0.6)
     assert list(table) == ["AEL", "CE", "CLL(target, sigma 1)"]
     assert table["CE"].tolist() == [
         "100", "no guarantee", "0.000", "never", "0.40", "0.900", "90.0", "99.0", "90.50 ± 0.71",

@@ -40,7 +40,7 @@ def over_step(outcomes: Sequence[Outcome]) -> Figure:
         row[0].set_ylim(top=100)
     steps = [protocol_at(SHAPES[0], (k, 0))["lr"] * PULLS[SHAPES[0].label] for k in range(3)]
     for ax in axes[-1]:
-        ax.set_xticks(steps, [f"{step:.2g}" for step in steps])
+        ax.set_xticks(steps, [f"{step:.2g}" for step in steps], fontsize="small")
         ax.set_xticks([], minor=True)
         ax.set_xlabel("step: learning rate x pull at the start")
     handles = {}

@@ -160,12 +160,12 @@ def to_follow(name: str) -> LossSetting:
 
 @traced
 def followed(
-    settings: Sequence[LossSetting], outcomes: Sequence[Outcome], num_classes: int, rate: float
+    names: Sequence[str], outcomes: Sequence[Outcome], num_classes: int, rate: float
 ) -> pd.DataFrame:
-    """Losses of p_y through every section: a row a question, a column a loss; at symmetric noise of
-    ``rate``, and what became of them in ``outcomes``."""
+    """Losses of p_y, by name, through every section: a row a question, a column a loss; at
+    symmetric noise of ``rate``, and what became of them in ``outcomes``."""
     columns = {}
-    for setting in {s.label: s for s in settings}.values():
+    for setting in map(to_follow, dict.fromkeys(names)):
         loss, runs = setting.build(), [o for o in outcomes if o.run.loss == setting]
         sums = theory.class_sum_range(loss, num_classes)
         pull, share = theory.pull_at_start(loss, num_classes)

@@ -10,7 +10,7 @@ from labelnoise.analysis.tables import MISSING, number, signed, spread
 from labelnoise.analysis.tables.mnist_symmetric import with_count
 from labelnoise.experiments.mnist_symmetric import MORE_SHAPES, PLACES, SHAPES, protocol_at
 from labelnoise.runs.sweep import Outcome
-from labelnoise.tracing import of_numbers
+from labelnoise.tracing import of_numbers, traced
 
 LEVELS = ("low", "middle", "high")
 NOT_JUDGED = "not yet judged"
@@ -35,12 +35,16 @@ def places_table(outcomes: Sequence[Outcome], field: str = "last") -> pd.DataFra
     return made.fillna(MISSING)
 
 
-def contrasts_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """The six contrasts of one network by the rule: the mean difference ± sd (percentage points),
+@traced
+def contrasts_table(cnn: Sequence[Outcome], mlp: Sequence[Outcome]) -> pd.DataFrame:
+    """The six contrasts of each network by the rule: the mean difference ± sd (percentage points),
     each seed's, the two p-values that Holm adjusted, and the word."""
-    return _judged(rule.contrasts_of(outcomes), rule.judge_size_and_shape(outcomes))
+    made = {name: _judged(rule.contrasts_of(found), rule.judge_size_and_shape(found))
+            for name, found in (("CNN", cnn), ("MLP", mlp))}  # fmt: skip
+    return pd.concat(made, names=["network"])
 
 
+@traced
 def stopping_contrasts(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The six contrasts of stopping by the rule, in the same columns."""
     return _judged(rule.contrasts_of_stopping(outcomes), rule.judge_stopping(outcomes))
@@ -113,7 +117,6 @@ def listed(values: Sequence[float]) -> str:
     return ", ".join(signed(value) for value in values)
 
 
-@of_numbers
 def p_value(pairs: Mapping[str, Sequence[float]], name: str, kind: str) -> str:
     """A p-value of the contrast ``name``, adjusted over the family ``pairs``."""
     p = getattr(judge(pairs, rule.MARGIN)[name], kind)
