@@ -13,6 +13,7 @@ from labelnoise import experiments, figures, losses, theory
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules import robustness_theory as rule
 from labelnoise.analysis.tables import mnist_symmetric as mnist_symmetric_tables
+from labelnoise.analysis.tables import robustness_runs as of_runs
 from labelnoise.analysis.tables import robustness_theory as tables
 from labelnoise.figures import mnist_symmetric, robustness_theory
 from labelnoise.losses import AEL, CE, CLL, GCE, LOSSES, MAE, TaylorCE
@@ -85,7 +86,7 @@ def test_a_lost_class_is_told_from_memorisation():
         outcome(run, 9.8, best=9.8, fit_wrong=10.1),  # a constant answer
         outcome(run, 80.0, fit_wrong=20.0),
     )
-    told = [tables.behaviour(each) for each in made]
+    told = [of_runs.behaviour(each) for each in made]
     assert told == ["held", "lost classes", "lost classes", "memorised"]
 
 
@@ -93,7 +94,7 @@ def test_the_summary_joins_theory_and_what_happened():
     a, b = runs_of("MAE")
     found = [outcome(a, 95.0), outcome(b, 86.0, best=86.5), outcome(runs_of("NCE")[0], 90.0),
              outcome(runs_of("CE")[0], 80.0, fit_wrong=20.0)]  # fmt: skip
-    table = tables.summary_table(found, 10, 0.6)
+    table = of_runs.summary_table(found, 10, 0.6)
     assert list(table.index) == ["MAE", "NCE", "CE"]
     assert list(table["symmetric"]) == ["yes", "yes", "no"]
     assert list(table["asymmetry ratio"]) == ["1.000", "–", "0.000"]
@@ -124,7 +125,7 @@ def test_the_size_table_puts_both_networks_beside_the_pull():
 
 def test_predictions_take_seed_0_and_losses_of_p_y_only():
     found = [outcome(r, 90.0) for r in runs_of("CE", "AEL", "NCE", "NCE+AEL")]
-    table = tables.predictions(found, 10, 0.6)
+    table = of_runs.predictions(found, 10, 0.6)
     assert list(table.index) == ["CE", "AEL"]
     assert table.loc["AEL", "asymmetry ratio"] == pytest.approx(np.exp(-1 / 3.5))
     assert table.loc["CE", "wrong answers at most (%)"] == 100
@@ -150,16 +151,16 @@ def test_the_verdict_follows_its_rule():
 def test_the_claims_figure_has_every_setting_in_every_panel():
     found = [outcome(r, 60.0 + 5 * i) for i, r in enumerate(runs_of("CE", "AEL", "MAE", "GCE",
                                                                     seeds=(0,)))]  # fmt: skip
-    predictions = tables.predictions(found, 10, 0.6)
+    predictions = of_runs.predictions(found, 10, 0.6)
     for ax in robustness_theory.claim(predictions).axes:
         assert sum(len(line.get_xdata()) for line in ax.lines) == 4
-    table = tables.claim_table(predictions)
-    assert list(table.index) == list(tables.criteria(0.6, 10))
+    table = of_runs.claim_table(predictions)
+    assert list(table.index) == list(of_runs.criteria(0.6, 10))
 
 
 def test_the_walk_over_sigma_keeps_weight_decay_apart():
     found = [outcome(r, 95.0) for r in experiments.cll_start()]
-    table = tables.slow_start_table(found, 10)
+    table = of_runs.slow_start_table(found, 10)
     assert len(table) == len(found)
     assert list(table["weight decay"]).count("0") == 4
     assert robustness_theory.slow_start(found, 10).axes[1].lines[1].get_xdata() == pytest.approx(
@@ -171,7 +172,7 @@ def test_a_loss_is_followed_through_every_section():
     names = ("AEL", "CE", "CLL", "CE")
     runs = [r for r in experiments.every_loss((0, 1)) if r.loss.name in names]
     found = [outcome(r, 90.0 + r.seed, fit_wrong=2.0) for r in runs]
-    table = tables.followed(names, found, 10, 0.6)
+    table = of_runs.followed(names, found, 10, 0.6)
     assert list(table) == ["AEL", "CE", "CLL(target, sigma 1)"]
     assert table["CE"].tolist() == [
         "100", "no guarantee", "0.000", "never", "0.40", "0.900", "90.0", "99.0", "90.50 ± 0.71",
@@ -180,7 +181,7 @@ def test_a_loss_is_followed_through_every_section():
     assert table.loc["3 asymmetry ratio", "AEL"] == "0.751"
     assert table.iloc[7, 2] == "5.0", "as in the table of weights"
     with pytest.raises(ValueError, match="follow='NCE' has no records; recorded are 'CLL', 'CE'"):
-        tables.to_follow("NCE")
+        of_runs.to_follow("NCE")
 
 
 # ------------------------------------------------------------------------ pictures of the theory

@@ -13,7 +13,7 @@ from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.mnist_symmetric import by_place
 from labelnoise.analysis.tables import by_label, shown
 from labelnoise.analysis.tables.mnist_symmetric import protocol_rows, ranked_groups
-from labelnoise.analysis.tables.robustness_theory import behaviour
+from labelnoise.analysis.tables.robustness_runs import behaviour
 from labelnoise.experiments.mnist_symmetric import OF_CE, OF_CLL
 from labelnoise.files import ROOT
 from labelnoise.runs.sweep import sweep

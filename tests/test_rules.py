@@ -17,7 +17,9 @@ from factory import outcome
 from labelnoise import experiments
 from labelnoise.analysis import contrasts
 from labelnoise.analysis.rules import RULES, Rule, benchmark, mnist_symmetric, rule
+from labelnoise.analysis.tables import step_decay_shape
 from labelnoise.experiments.mnist_symmetric import CORNERS, OF_CE, OF_CLL, SHAPES, UNSEEN
+from labelnoise.figures import step_decay_shape as draw
 from labelnoise.files import COMMITTED, ROOT
 from labelnoise.runs.ledger import Ledger
 from labelnoise.runs.sweep import Outcome
@@ -125,7 +127,7 @@ def test_false_alarms_are_as_rare_as_they_promise():
 
 
 def made(run, last: float | None, val: float = 30.0) -> Outcome:
-    curves = {"test_accuracy": [90.0, 91.0, 92.0, 93.0, last],
+    curves = {"test_accuracy": [90.0, 91.0, 92.0, 93.0, last], "clipped": [30.0, 20.0, 10.0, 0, 0],
               "val_accuracy": [20.0] * 4 + [val], "changed": [None, 9, 8, 7, 6]}  # fmt: skip
     return outcome(run, last, curves=curves, val_chosen=91.0)
 
@@ -161,6 +163,46 @@ def test_size_and_shape_are_told_apart(last, size, shape, sentences):
         "kernel, sigma 1": shape, "kernel, sigma 0.5": shape,
         "correntropy adds nothing": nothing, "most of the gain is size": most,
     }  # fmt: skip
+
+
+def test_the_factorial_is_tabled_place_by_place():
+    whole = factorial(lambda loss, at: 97.0 - 24 * at[0])  # 97 at the low step, 49 at the high one
+    places = step_decay_shape.places_table(whole)
+    assert set(places.index) == {
+        ("low", "low"), ("low", "high"), ("middle", "middle"), ("high", "low"), ("high", "high")
+    }  # fmt: skip
+    assert places.loc[("high", "low"), "CE"] == "49.00 ± 0.02 (3)"
+    assert places.loc[("low", "high"), "CLL(target, sigma 10)"] == "97.00 ± 0.02 (3)"
+    table = step_decay_shape.contrasts_table(whole, [o for o in whole if o.run.seed != 7])
+    size = table.loc[("CNN", "size within CE")]
+    assert size["difference (points)"] == "48.00 ± 0.00"
+    assert size["verdict"] == "above"
+    assert size["p, different"] == "below 0.001"
+    assert table.loc[("MLP", "size within CE"), "verdict"] == step_decay_shape.NOT_JUDGED
+    said = step_decay_shape.sentences(whole)
+    assert said.loc["most of the gain is size"].tolist() == ["100 % of 48.0 points", "supported"]
+    clipped = step_decay_shape.clipped_table(whole)
+    assert clipped.loc["CE"].tolist() == ["12.00", "12.00"]
+    assert step_decay_shape.places_table([]).empty
+
+
+def test_the_factorial_is_drawn_over_the_step():
+    axes = draw.over_step(factorial(lambda loss, at: 97.0 - 24 * at[0])).axes
+    assert [ax.get_title() for ax in axes] == ["CNN, low decay", "CNN, middle decay",
+                                               "CNN, high decay"]  # fmt: skip
+    line = next(each for each in axes[0].lines if each.get_label() == "CE")
+    assert line.get_ydata() == pytest.approx([97, 49])
+    assert line.get_xdata() == pytest.approx([0.00054, 0.009], rel=0.01)
+
+
+def test_where_one_stops_is_tabled_beside_the_last_epoch():
+    table = step_decay_shape.stopping_table(factorial(lambda loss, at: 97.0 - 24 * at[0]))
+    row = table.loc["CE"]
+    assert row["last epoch"] == "49.00 ± 0.02 (3)"
+    assert row["noisy validation"] == "91.00 ± 0.00 (3)"
+    assert row["Label Wave's epochs"] == "5, 5, 5", "it changes less and less: the last one"
+    judged = step_decay_shape.stopping_contrasts(factorial(lambda loss, at: 97.0 - 24 * at[0]))
+    assert judged.loc["CE: noisy validation minus last", "verdict"] == "above"
 
 
 def test_nothing_is_judged_before_its_family_is_whole():

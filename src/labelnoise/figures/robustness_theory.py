@@ -13,9 +13,9 @@ from labelnoise import theory
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules.robustness_theory import p_value
 from labelnoise.analysis.tables.gradients import distinct, label
+from labelnoise.analysis.tables.robustness_runs import over_settings
 from labelnoise.analysis.tables.robustness_theory import (
     measured_weights,
-    over_settings,
     ratio_on_grid,
     worst_excess,
 )

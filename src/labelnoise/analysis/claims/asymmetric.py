@@ -25,7 +25,9 @@ from labelnoise.analysis.claims.claim import (
 from labelnoise.analysis.claims.cll import CE, CLL, ROBUST
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules import robustness_theory
+from labelnoise.analysis.tables import robustness_runs as of_runs
 from labelnoise.analysis.tables import robustness_theory as table
+from labelnoise.analysis.tables.mnist_symmetric import loss_of
 from labelnoise.config import published
 from labelnoise.losses import AEL, AGCE, AUL, Loss
 from labelnoise.runs.sweep import Outcome
@@ -55,15 +57,15 @@ def certain(loss: Loss, steps: int = 24) -> tuple[int, int]:
     q = theory.lattice(3, steps)
     ordered = np.sort(q, axis=1)
     q = q[ordered[:, 1] < ordered[:, 2] * (theory.asymmetry_ratio(loss) - 1e-9)]
-    best = q[:0] if not len(q) else theory.lattice(3, steps)
-    risk = q @ theory.of_every_label(loss, best).T
-    answers = best[risk.argmin(axis=1)]
-    return len(q), int((answers[np.arange(len(q)), q.argmax(axis=1)] == 1).sum())
+    answers = theory.lattice(3, steps)
+    risk = q @ theory.of_every_label(loss, answers).T
+    best = answers[risk.argmin(axis=1)]
+    return len(q), int((best[np.arange(len(q)), q.argmax(axis=1)] == 1).sum())
 
 
 def minimum(outcomes: Sequence[Outcome]) -> Finding:
     found = [certain(loss) for loss in built()]
-    word = rule.everywhere([right == among for among, right in found])
+    word = rule.everywhere([0 < among == right for among, right in found])
     return Finding(
         certainty(built()), word, "a check by search, with three classes, and not a proof"
     )
@@ -196,7 +198,7 @@ def above_ce(model: str):
 
 def higher_ratio(outcomes: Sequence[Outcome]) -> Finding:
     runs = [o for o in outcomes if o.run.model == "mlp" and o.run.seed == 0
-            and table.has_criteria(table.loss_of(o))]  # fmt: skip
+            and of_runs.has_criteria(loss_of(o))]  # fmt: skip
     if not any(o.run.label.startswith("AEL(a 0.25") for o in runs):
         raise NotRecorded("no record of the losses that move the ratio")
     said = ratio_verdict(runs)
@@ -207,7 +209,7 @@ def higher_ratio(outcomes: Sequence[Outcome]) -> Finding:
 @traced
 def ratio_verdict(runs: Sequence[Outcome]) -> str:
     """The rule of notebook 04, applied to runs of one seed."""
-    return robustness_theory.verdict(table.predicted(runs, 10, 0.6)).partition(". ")[2]
+    return robustness_theory.verdict(of_runs.predicted(runs, 10, 0.6)).partition(". ")[2]
 
 
 def on_others(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[float]]]:

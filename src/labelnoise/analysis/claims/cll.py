@@ -157,8 +157,8 @@ def orders_shares(differences: Sequence[float], against: Sequence[float]) -> str
         return text
     share, of_cll, fit, own = against
     return (
-        f"{text}; but 0.06 CE (its one seed) takes {share:.1f} % of its gradient from wrong "
-        f"labels, CLL at that seed {of_cll:.1f} %, and memorises fewer of them, {fit:.2f} % "
+        f"{text}; but 0.06 CE takes {share:.1f} % of its gradient from wrong labels at a "
+        f"seed at which CLL takes {of_cll:.1f} %, and memorises fewer of them, {fit:.2f} % "
         f"against {own:.2f} %: the share orders CE and CLL and does not explain who memorises"
     )
 

@@ -130,7 +130,9 @@ def from_random_weights(runs: Sequence[Outcome]) -> str:
     """L_DMI from random weights beside its warm start, a pattern each, in percent."""
     cells = [f"{cold.run.noise.pattern} {cold.last:.2f} and {started.last:.2f}"
              for cold, started in cold_and_warm(runs)]  # fmt: skip
-    return f"from random weights and from a warm start: {', '.join(cells)} % (one seed)"
+    seeds = sorted({o.run.seed for o in runs})
+    which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"from random weights and from a warm start: {', '.join(cells)} % ({which})"
 
 
 def robust(dataset: str):

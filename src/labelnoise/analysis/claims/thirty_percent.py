@@ -128,7 +128,8 @@ def helping(runs: Sequence[Outcome]) -> str:
     """Which answers help under every noise."""
     found = every_answer(runs)
     better = [tables.shown(label) for label, each in found.items() if set(each) == {"helps"}]
-    return f"{len(better)} of {len(found)} answers help under all three: {', '.join(better)}"
+    noises = len(by_noise(runs))
+    return f"{len(better)} of {len(found)} answers help under all {noises}: {', '.join(better)}"
 
 
 def clipped(outcomes: Sequence[Outcome]) -> Finding:
@@ -149,7 +150,8 @@ def thresholds(runs: Sequence[Outcome]) -> str:
         counts = [f"{found.count(w)} {w}" for w in dict.fromkeys(found)]
         loss = next(o.run.loss for o in runs if o.run.label == label).build("mnist")
         cells.append(f"bound {loss.bound:.1f}: {', '.join(counts)}")
-    return f"{'; '.join(cells)} (three noises, three seeds)"
+    noises, seeds = len(by_noise(runs)), len({o.run.seed for o in runs})
+    return f"{'; '.join(cells)} ({noises} noises, {seeds} seeds)"
 
 
 # --------------------------------------------------------------------------------- the answers
