@@ -238,7 +238,7 @@ def test_data_that_cannot_be_fetched_say_what_to_bring():
 
 def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
     some = [o for o in made(lambda n: 2.0) if o.run.noise.pattern != "dependent-b"]
-    figure = info.grid_figure(RUNS, some, constant=90.0)
+    figure = info.grid_figure("dmi_fashion", some, constant=90.0)
     assert len(figure.axes) == 3
     for ax, drawn in zip(figure.axes, (True, True, False), strict=True):
         assert [t.get_text() for t in ax.texts] == ([] if drawn else ["not yet run"])
@@ -252,7 +252,7 @@ def test_the_grid_figure_draws_means_at_their_rates_and_says_what_is_missing():
 
 
 def test_a_closer_look_shows_the_same_means_on_a_scale_of_its_own():
-    axes = info.grid_figure(RUNS, made(lambda n: 2.0), closer=82.0).axes
+    axes = info.grid_figure("dmi_fashion", made(lambda n: 2.0), closer=82.0).axes
     assert len(axes) == 6
     for above, below in zip(axes[:3], axes[3:], strict=True):
         assert below.get_ylim()[0] == 82

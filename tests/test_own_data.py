@@ -163,9 +163,9 @@ def test_without_cleanlab_nothing_is_trained(no_training, monkeypatch):
         own_data.suspects(TEN, [0, 1] * 5, QUICK, folds=3)
 
 
-def readme_snippets() -> str:
-    section = (ROOT / "README.md").read_text().partition("## Your own labels")[2].split("\n## ")[0]
-    return "\n".join(re.findall(r"```python\n(.*?)```", section, flags=re.S))
+def snippets_of_the_docs() -> str:
+    text = (ROOT / "docs" / "own_labels.md").read_text()
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.S))
 
 
 def notebook_snippet() -> str:
@@ -174,7 +174,7 @@ def notebook_snippet() -> str:
     return snippet
 
 
-@pytest.mark.parametrize("lines_of", [readme_snippets, notebook_snippet])
+@pytest.mark.parametrize("lines_of", [snippets_of_the_docs, notebook_snippet])
 def test_the_lines_to_copy_run(lines_of, digits, tmp_path, monkeypatch):
     """From a folder and a table to the suspects and to a classifier, as they are printed."""
     monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 30)

@@ -181,8 +181,8 @@ def test_the_factorial_is_tabled_place_by_place():
     assert table.loc[("MLP", "size within CE"), "verdict"] == step_decay_shape.NOT_JUDGED
     said = step_decay_shape.sentences(whole)
     assert said.loc["most of the gain is size"].tolist() == ["100 % of 48.0 points", "supported"]
-    clipped = step_decay_shape.clipped_table(whole)
-    assert clipped.loc["CE"].tolist() == ["12.00", "12.00"]
+    clipped = step_decay_shape.clipped_table(whole, [])
+    assert clipped.loc[("CNN", "CE")].tolist() == ["12.00", "12.00"]
     assert step_decay_shape.places_table([]).empty
 
 

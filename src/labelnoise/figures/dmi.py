@@ -14,7 +14,8 @@ from labelnoise.analysis.rules.dmi import (
     noises,
 )
 from labelnoise.analysis.tables.dmi import PATTERNS
-from labelnoise.config import Noise, Run
+from labelnoise.config import Noise
+from labelnoise.experiments import GRIDS
 from labelnoise.figures import DASHES
 from labelnoise.runs.sweep import Outcome
 from labelnoise.theory import dmi as theory
@@ -78,14 +79,16 @@ def batch_figure(classes: Sequence[int], sizes: Sequence[int], rate: float) -> F
 
 @traced
 def grid_figure(
-    runs: Sequence[Run],
+    grid: str,
     outcomes: Sequence[Outcome],
     constant: float | None = None,
     closer: float | None = None,
 ) -> Figure:
-    """Last-epoch accuracy over r, a panel a pattern: mean and 95 % t interval (dot), each seed
-    (dash). ``constant``: the accuracy of always naming the largest class, in percent. ``closer``:
-    a second row of the same with a scale of its own, from there on."""
+    """Last-epoch accuracy over r for a ``grid`` of ``experiments.GRIDS``, a panel a pattern: mean
+    and 95 % t interval (dot), each seed (dash). ``constant``: the accuracy of always naming the
+    largest class, in percent. ``closer``: a second row of the same with a scale of its own, from
+    there on."""
+    runs = GRIDS[grid]()
     settings, named = noises(runs), losses_of(runs)
     patterns = list(dict.fromkeys(n.pattern for n in settings))
     lows = [None] if closer is None else [None, closer]

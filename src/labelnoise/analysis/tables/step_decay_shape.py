@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from labelnoise.analysis.contrasts import judge
@@ -123,9 +124,15 @@ def p_value(pairs: Mapping[str, Sequence[float]], name: str, kind: str) -> str:
     return "below 0.001" if p < 0.001 else number(p, 3)
 
 
-def clipped_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """How many steps of an epoch had their gradient clipped, ``[loss x place]``: the mean over all
+@traced
+def clipped_table(cnn: Sequence[Outcome], mlp: Sequence[Outcome]) -> pd.DataFrame:
+    """How many steps had their gradient clipped, ``[network and loss x place]``: the mean over all
     epochs and seeds, in percent, at the places of CE and of CLL."""
+    made = {"CNN": _clipped(cnn), "MLP": _clipped(mlp)}
+    return pd.concat(made, names=["network"]).fillna(MISSING)
+
+
+def _clipped(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     rows = {}
     for loss in SHAPES + MORE_SHAPES:
         row = {}
@@ -133,14 +140,7 @@ def clipped_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             group = [o for o in outcomes if o.run.loss == loss
                      and o.run.protocol == protocol_at(loss, place)]  # fmt: skip
             if group:
-                row[title] = mean_of_curves([o.record["curves"]["clipped"] for o in group])
+                row[title] = f"{np.mean([o.record['curves']['clipped'] for o in group]):.2f}"
         if row:
             rows[loss.label] = row
     return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("loss")
-
-
-@of_numbers
-def mean_of_curves(curves: Sequence[Sequence[float]]) -> str:
-    """The mean over seeds and epochs, in percent."""
-    every = [value for curve in curves for value in curve]
-    return f"{sum(every) / len(every):.2f}"
