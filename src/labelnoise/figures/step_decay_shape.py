@@ -27,8 +27,11 @@ TITLES = {"mlp": "MLP", "cnn4": "CNN"}
 @traced
 def over_step(outcomes: Sequence[Outcome]) -> Figure:
     """Last-epoch accuracy over step = learning rate x pull: a row a network, a column a decay =
-    weight decay / pull, a line a shape; the mean over seeds, and each seed as a dot."""
-    networks = [model for model in TITLES if any(o.run.model == model for o in outcomes)]
+    weight decay / pull, a line a shape; the mean over seeds, and each seed as a dot. A network is
+    shown once it has more than the two published places."""
+    lengths = {model: {o.run.protocol["lr"] for o in outcomes if o.run.model == model
+                       and o.run.loss == SHAPES[0]} for model in TITLES}  # fmt: skip
+    networks = [model for model, found in lengths.items() if len(found) > 2]
     figure, axes = plt.subplots(len(networks), 3, figsize=(11, 3.4 * len(networks) + 0.7),
                                 sharex=True, sharey="row", squeeze=False)  # fmt: skip
     for row, model in zip(axes, networks, strict=True):
