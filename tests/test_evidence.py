@@ -24,7 +24,7 @@ def small(monkeypatch, here):
     """A queue of two entries, in a ledger that has the first run."""
     entries = [("first", [run(0), run(1)]), ("second", [run(2)])]
     monkeypatch.setattr(evidence, "queue", lambda: entries)
-    monkeypatch.setattr(evidence, "fair_runs", list)
+    monkeypatch.setattr(evidence, "follow_ups", list)
     monkeypatch.setattr(evidence, "COMMITTED", here.directory)
     monkeypatch.setattr(evidence, "commit", lambda: "a" * 40)
     here.write(train(run(0), device="cpu"))

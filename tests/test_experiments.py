@@ -357,7 +357,7 @@ REFUSED = {
     "lr bool": (protocol(lr=True), r"lr=True must be"),
     "clip": (protocol(clip_norm=-5), r"clip_norm=-5 must be"),
     "momentum": (protocol(momentum=1), r"momentum=1 must lie in \[0, 1\)"),
-    "decay": (protocol(weight_decay=-1e-3), r"weight_decay=-0\.001 must lie in \[0, 1\)"),
+    "decay": (protocol(weight_decay=-1e-3), r"weight_decay=-0\.001 must lie in \[0, "),
     "l1 0": (protocol(l1=0), r"l1=0 must be a number above 0"),
     "l1 -": (protocol(l1=-1e-6), r"l1=-1e-06 must be a number above 0"),
     "l1 nan": (protocol(l1=math.nan), r"l1=nan must be"),

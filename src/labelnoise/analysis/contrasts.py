@@ -1,8 +1,9 @@
-"""Paired differences, judged: is one above the other, are they equivalent, or is it undecided?"""
+"""Differences, judged: is one above the other, are they equivalent, or is it undecided?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import stats
@@ -13,8 +14,9 @@ ABOVE, BELOW, EQUIVALENT, UNDECIDED = "above", "below", "equivalent", "undecided
 
 @dataclass(frozen=True)
 class Verdict:
-    """One contrast: its differences over seeds (percentage points), their mean, the two p-values
-    adjusted by Holm over its family, and the word. None where one seed gives no p-value."""
+    """One contrast: its differences over seeds (percentage points) where they are paired, their
+    mean, the two p-values adjusted by Holm over its family, and the word. None where one seed gives
+    no p-value."""
 
     differences: tuple[float, ...]
     mean: float
@@ -33,31 +35,56 @@ def judge(contrasts: Mapping[str, Sequence[float]], margin: float) -> dict[str, 
 
     Raises ``ValueError`` for a margin that is not positive and for differences that are not finite.
     """
+    values = {name: finite(name, each) for name, each in contrasts.items()}
+    p_of = {name: partial(t_test, each) for name, each in values.items() if len(each) > 1}
+    means = {name: float(each.mean()) for name, each in values.items()}
+    return verdicts(means, p_of, margin, {name: tuple(map(float, v)) for name, v in values.items()})
+
+
+def judge_unpaired(
+    contrasts: Mapping[str, tuple[Sequence[float], Sequence[float]]], margin: float
+) -> dict[str, Verdict]:
+    """As ``judge``, name -> two samples that share nothing: the mean of the first minus that of the
+    second, by Welch's t-test, which lets their spreads differ. Its verdicts have no differences."""
+    both = {
+        name: (finite(name, a), finite(name, b)) for name, (a, b) in contrasts.items()
+    }  # fmt: skip
+    p_of = {n: partial(welch, a, b) for n, (a, b) in both.items() if min(len(a), len(b)) > 1}
+    means = {name: float(a.mean() - b.mean()) for name, (a, b) in both.items()}
+    return verdicts(means, p_of, margin, dict.fromkeys(means, ()))
+
+
+def finite(name: str, values: Sequence[float]) -> np.ndarray:
+    found = np.asarray(values, dtype=float)
+    if len(found) == 0 or not np.isfinite(found).all():
+        raise ValueError(f"contrast {name!r} has differences {list(found)}: they must be finite "
+                         "and at least one")  # fmt: skip
+    return found
+
+
+def verdicts(
+    means: Mapping[str, float],
+    p_of: Mapping[str, Callable[[float, str], float]],
+    margin: float,
+    differences: Mapping[str, tuple[float, ...]],
+) -> dict[str, Verdict]:
+    """The words of one family. ``p_of``: name -> the p-value of its mean against a number, for an
+    alternative; a name that is not there has too few seeds for one."""
     if not margin > 0:
         raise ValueError(f"margin={margin!r} must be a number of points above 0")
-    values = {name: np.asarray(each, dtype=float) for name, each in contrasts.items()}
-    for name, each in values.items():
-        if len(each) == 0 or not np.isfinite(each).all():
-            raise ValueError(f"contrast {name!r} has differences {list(each)}: they must be finite "
-                             "and at least one")  # fmt: skip
-    tested = {name: each for name, each in values.items() if len(each) > 1}
-    different = holm({name: t_test(d, 0.0, "two-sided") for name, d in tested.items()})
+    different = holm({name: test(0.0, "two-sided") for name, test in p_of.items()})
     equivalent = holm(
-        {
-            name: max(t_test(d, -margin, "greater"), t_test(d, margin, "less"))
-            for name, d in tested.items()
-        }
+        {name: max(test(-margin, "greater"), test(margin, "less")) for name, test in p_of.items()}
     )
-    verdicts = {}
-    for name, d in values.items():
-        mean, p, q = float(d.mean()), different.get(name), equivalent.get(name)
-        word = UNDECIDED
+    found = {}
+    for name, mean in means.items():
+        p, q, word = different.get(name), equivalent.get(name), UNDECIDED
         if p is not None and p < LEVEL and abs(mean) > margin:
             word = ABOVE if mean > 0 else BELOW
         elif q is not None and q < LEVEL:
             word = EQUIVALENT
-        verdicts[name] = Verdict(tuple(map(float, d)), mean, p, q, word)
-    return verdicts
+        found[name] = Verdict(differences[name], mean, p, q, word)
+    return found
 
 
 def t_test(values: np.ndarray, against: float, alternative: str) -> float:
@@ -67,6 +94,14 @@ def t_test(values: np.ndarray, against: float, alternative: str) -> float:
         off = values[0] - against if abs(values[0] - against) > 1e-9 else 0.0
         return float(not {"two-sided": off != 0, "greater": off > 0, "less": off < 0}[alternative])
     return float(stats.ttest_1samp(values, against, alternative=alternative).pvalue)
+
+
+def welch(a: np.ndarray, b: np.ndarray, against: float, alternative: str) -> float:
+    """The p-value of Welch's t-test of the difference of two means against a number; of two samples
+    without spread that of their difference alone."""
+    if max(np.ptp(a), np.ptp(b)) < 1e-9:
+        return t_test(np.array([a[0] - b[0]] * 2), against, alternative)
+    return float(stats.ttest_ind(a - against, b, equal_var=False, alternative=alternative).pvalue)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

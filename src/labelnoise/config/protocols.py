@@ -59,11 +59,13 @@ def checked_protocol(protocol: dict) -> dict:
     check_integer("epochs", protocol["epochs"], 1)
     check_integer("batch", protocol["batch"], 2)
     reals = [name for name in REALS if name in protocol]
+    # A step takes lr x weight_decay of every weight away.
+    limits = {"momentum": 1, "weight_decay": max(1, 1 / positive("lr", protocol["lr"]))}
     for name in reals:
         if name in ("lr", "clip_norm", "l1"):  # no penalty is no key, so that a run has one name
             positive(name, protocol[name])
-        elif not is_number(protocol[name]) or not 0 <= protocol[name] < 1:
-            raise ValueError(f"{name}={protocol[name]!r} must lie in [0, 1)")
+        elif not is_number(protocol[name]) or not 0 <= protocol[name] < limits[name]:
+            raise ValueError(f"{name}={protocol[name]!r} must lie in [0, {limits[name]:g})")
     checked = {**protocol, **{name: float(protocol[name]) for name in reals}}
     if "augment" in protocol:
         checked["augment"] = _checked_augment(protocol["augment"])

@@ -10,6 +10,9 @@ from labelnoise.experiments.benchmark import (
     benchmark_headline,
     benchmark_mlp,
     benchmark_mr,
+    benchmark_small,
+    tuning,
+    tuning_published,
 )
 from labelnoise.experiments.dmi import (
     dmi_cifar10,
@@ -18,6 +21,15 @@ from labelnoise.experiments.dmi import (
     dmi_dogs,
     dmi_fashion,
     dmi_mr,
+)
+from labelnoise.experiments.human_noise import (
+    human_clothes,
+    human_clothes_cnn,
+    human_counted,
+    human_detectors,
+    human_dmi,
+    human_news,
+    human_objects,
 )
 from labelnoise.experiments.mnist_symmetric import (
     CLL,
@@ -110,6 +122,16 @@ GRIDS = {
     "benchmark_mr": benchmark_mr,
     "benchmark_cnn": benchmark_cnn,
     "benchmark_cifar10": benchmark_cifar10,
+    "benchmark_small": benchmark_small,
+    "tuning": tuning,
+    "tuning_published": tuning_published,
+    "human_objects": human_objects,
+    "human_clothes": human_clothes,
+    "human_clothes_cnn": human_clothes_cnn,
+    "human_news": human_news,
+    "human_counted": human_counted,
+    "human_dmi": human_dmi,
+    "human_detectors": human_detectors,
     "parity": parity,
     "smoke": smoke,
 }

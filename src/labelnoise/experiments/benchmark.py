@@ -7,10 +7,11 @@ old, and the rule (``rules/benchmark.py``) was written after them.
 
 from collections.abc import Sequence
 
+from labelnoise import data
 from labelnoise.config import LossSetting, Noise, Run, noisy, published
 from labelnoise.config.protocols import CIFAR10_PROTOCOL, MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
-from labelnoise.experiments.mnist_symmetric import CLL, headline, robust_losses
+from labelnoise.experiments.mnist_symmetric import CLL, headline, pull, robust_losses
 
 NAMES = ("CE", "CLL", "GCE", "NCE+RCE", "SCE", "MAE", "AGCE", "AUL")
 WITH_CNN = ("CE", "CLL", "GCE")
@@ -21,12 +22,23 @@ HELD_OUT = 0.1  # for CE stopped early: the epoch with the best accuracy on held
 # Fewer epochs and a smaller network than ALFs' (120, cnn8), so that two cores can carry it.
 CIFAR10_REDUCED = {**CIFAR10_PROTOCOL, "epochs": 50}
 
+# A head on features that somebody else has learnt needs few epochs, and features cannot be cropped.
+FEATURES_PROTOCOL = {
+    **{name: value for name, value in CIFAR10_PROTOCOL.items() if name != "augment"}, "epochs": 10
+}  # fmt: skip
+IS_CIFAR10 = ("cifar10", "cifar10_features")
+
+
+def protocol_of(dataset: str) -> dict:
+    """What trains the small networks of ``dataset``: images, rows of numbers, or text."""
+    return {"mr": MR_PROTOCOL, "cifar10_features": FEATURES_PROTOCOL}.get(dataset, MNIST_PROTOCOL)
+
 
 def setting(dataset: str, name: str) -> LossSetting:
     """The loss at its published setting for CIFAR-10, or for MNIST on every other data set."""
     if name == "CLL":
         return CLL
-    return published("cifar10" if dataset == "cifar10" else "mnist", name)
+    return published("cifar10" if dataset in IS_CIFAR10 else "mnist", name)
 
 
 def cell(
@@ -35,10 +47,10 @@ def cell(
     model: str,
     names: Sequence[str] = NAMES,
     seeds: Sequence[int] = SEEDS,
-    protocol: dict = MNIST_PROTOCOL,
+    protocol: dict | None = None,
 ) -> list[Run]:
     """Every loss of one cell, and CE on 90 % of the labels, to be stopped early; whole seeds."""
-    runs = []
+    runs, protocol = [], protocol or protocol_of(dataset)
     for seed in seeds:
         runs += [Run(dataset, noise, setting(dataset, n), model, protocol, seed) for n in names]
         ce = setting(dataset, "CE")
@@ -56,18 +68,24 @@ def noises(dataset: str) -> tuple[dict, dict]:
 
 def benchmark_mlp() -> list[Run]:
     """MNIST and Fashion-MNIST with the MLP under ALFs' MNIST protocol."""
-    sets = ("mnist", "fashion_mnist")
-    return [run for name in sets for noise in noises(name) for run in cell(name, noise, "mlp")]
+    return of_sets("mnist", "fashion_mnist")
+
+
+def benchmark_small() -> list[Run]:
+    """Letters with the MLP under the same protocol, and CIFAR-10 as an MLP on frozen features."""
+    return of_sets("letter", "cifar10_features")
+
+
+def of_sets(*names: str) -> list[Run]:
+    """Both noises of each data set, with the MLP."""
+    return [run for name in names for noise in noises(name) for run in cell(name, noise, "mlp")]
 
 
 def benchmark_mr() -> list[Run]:
     """Movie reviews with the word CNN and L_DMI's protocol: Adam, for which a loss scaled by a
     constant is nearly the same loss."""
     few = NAMES[:4]
-    return [
-        run for noise in noises("mr") for run in cell("mr", noise, "word_cnn", few, SEEDS,
-                                                      MR_PROTOCOL)
-    ]  # fmt: skip
+    return [run for noise in noises("mr") for run in cell("mr", noise, "word_cnn", few)]
 
 
 def benchmark_cnn(seeds: Sequence[int] = FEW_SEEDS) -> list[Run]:
@@ -89,3 +107,58 @@ def benchmark_cifar10(seeds: Sequence[int] = FEW_SEEDS) -> list[Run]:
     """CIFAR-10 from pixels at 60 % symmetric noise, by a reduced protocol."""
     noise = noises("cifar10")[0]
     return cell("cifar10", noise, "cnn4", WITH_CNN, seeds, CIFAR10_REDUCED)
+
+
+# ------------------------------------------------------------------ the same budget of tuning
+
+# Cells whose runs take seconds, so that every loss can have its nine settings: one with generated
+# noise, two with what people gave. The linear head is for notebook 09.
+Place = tuple[int, int]
+TUNED_CELLS: dict[str, tuple[str, Noise, str]] = {
+    "letter": ("letter", noisy("symmetric", 0.6), "mlp"),
+    "clothes": ("fashion_mnist_h", noisy("human", set="annotator"), "mlp"),
+    "objects": ("cifar10_features", noisy("human", set="worse_label"), "mlp"),
+    "objects, linear": ("cifar10_features", noisy("human", set="worse_label"), "linear"),
+}
+PLACES = tuple((step, decay) for step in range(3) for decay in range(3))
+TUNING_SEEDS = (0, 1, 2)  # SEEDS, on all labels, judge what these choose
+
+
+def protocol_at(dataset: str, name: str, place: Place) -> dict:
+    """The protocol of ``dataset`` with the learning rate and weight decay that put a loss at
+    ``place``, in the effective units of notebook 03: step = lr x pull, decay = weight decay / pull,
+    where pull is |dL/dz_y| on an untrained network.
+
+    Place (2, 0) is that of CE as published, (0, 2) that of CLL, 1 the geometric mean; below 0 and
+    above 2 the map goes on by the same factors. Rounded to three digits. No gradient is clipped, so
+    that a loss times a constant is the same training at the same place.
+    """
+    K, protocol = data.INFO[dataset].num_classes, protocol_of(dataset)
+    mine, of_ce, of_cll = (pull(setting(dataset, n), K) for n in (name, "CE", "CLL"))
+    factor = (of_ce / of_cll) ** 0.5
+    step = protocol["lr"] * of_cll * factor ** place[0]
+    decay = protocol["weight_decay"] / of_ce * factor ** place[1]
+    settings = {"lr": step / mine, "weight_decay": decay * mine}
+    free = {key: value for key, value in protocol.items() if key != "clip_norm"}
+    return {**free, **{key: float(f"{x:.3g}") for key, x in settings.items()}}
+
+
+def tuning_runs(cell: str, name: str, places: Sequence[Place] = PLACES) -> list[Run]:
+    """One loss at ``places``, on 90 % of the labels; the rest chooses among them."""
+    dataset, noise, model = TUNED_CELLS[cell]
+    return [
+        Run(dataset, noise, setting(dataset, name), model, protocol_at(dataset, name, place), seed,
+            val_fraction=HELD_OUT)
+        for seed in TUNING_SEEDS
+        for place in places
+    ]  # fmt: skip
+
+
+def tuning(cells: Sequence[str] = tuple(TUNED_CELLS)) -> list[Run]:
+    """Eight losses at nine places in every cell; CE stopped early is chosen among CE's runs."""
+    return [run for cell in cells for name in NAMES for run in tuning_runs(cell, name)]
+
+
+def tuning_published(cells: Sequence[str] = tuple(TUNED_CELLS)) -> list[Run]:
+    """The published setting of each loss, beside the tuned one, on all labels."""
+    return [run for name in cells for run in cell(*TUNED_CELLS[name])]

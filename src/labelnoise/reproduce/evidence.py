@@ -19,6 +19,7 @@ import pandas as pd
 
 from labelnoise import data
 from labelnoise.analysis.rules.mnist_symmetric import fair_runs
+from labelnoise.analysis.rules.tuning import extensions, tuned_runs
 from labelnoise.config import Run
 from labelnoise.experiments.queue import queue
 from labelnoise.files import COMMITTED
@@ -30,6 +31,15 @@ from labelnoise.runs.workers import at_least_one
 from labelnoise.training.machine import commit
 
 LOWEST = 19  # the niceness of what should disturb nobody
+
+
+def follow_ups() -> list[tuple[str, list[Run]]]:
+    """What the records of other grids choose: nothing before these are whole."""
+    return [
+        ("the fair question", fair_runs()),
+        ("tuning, beyond an edge", extensions()),
+        ("tuned, on all labels", tuned_runs()),
+    ]
 
 
 def plan(entries: Sequence[tuple[str, Sequence[Run]]], ledger: Ledger) -> pd.DataFrame:
@@ -107,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     ledger = Ledger(COMMITTED)
     try:
-        entries = [*queue(), ("the fair question", fair_runs())]
+        entries = [*queue(), *follow_ups()]
         runs = [run for _, runs in entries for run in runs]
         left = plan(entries, ledger)
         print(left.round(1).to_string() if len(left) else "nothing is left to train")

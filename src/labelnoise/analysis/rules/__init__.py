@@ -9,17 +9,19 @@ from labelnoise.analysis.rules import (
     benchmark,
     claims,
     dmi,
+    human_noise,
     mnist_symmetric,
     model_the_noise,
     robustness_theory,
+    tuning,
 )
 from labelnoise.analysis.rules.rule import Rule
 
-RULES: dict[str, Rule] = {
-    rule.name: rule
-    for notebook in (mnist_symmetric, robustness_theory, benchmark, model_the_noise, dmi, claims)
-    for rule in notebook.RULES
-}
+FILES = (
+    *(mnist_symmetric, robustness_theory, benchmark, tuning),
+    *(model_the_noise, dmi, human_noise, claims),
+)
+RULES: dict[str, Rule] = {rule.name: rule for file in FILES for rule in file.RULES}
 """Every rule by name."""
 
 __all__ = ["RULES", "Rule"]

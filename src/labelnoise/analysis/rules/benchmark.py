@@ -17,6 +17,7 @@ from labelnoise.experiments.benchmark import (
     benchmark_headline,
     benchmark_mlp,
     benchmark_mr,
+    benchmark_small,
 )
 from labelnoise.runs.sweep import Outcome
 
@@ -144,7 +145,8 @@ def resampled(sets: Sequence[np.ndarray]) -> tuple[float, float]:
 
 def judged_runs() -> list[Run]:
     """All cells but the headline's."""
-    return benchmark_mlp() + benchmark_mr() + benchmark_cnn() + benchmark_cifar10()
+    return (benchmark_mlp() + benchmark_small() + benchmark_mr() + benchmark_cnn()
+            + benchmark_cifar10())  # fmt: skip
 
 
 RULES = (
