@@ -28,7 +28,8 @@ def outcomes(loss, lasts: list[float], share: float = 50.0, source: str = "commi
 
 
 def verdict(number: int, committed: list[Outcome], source: str = "CLL") -> str:
-    return claims.SOURCES[source].claims[number - 1].judged(committed).verdict
+    found = claims.SOURCES[source]
+    return found.judged(found.claims[number - 1], committed).verdict
 
 
 @pytest.fixture(scope="module")

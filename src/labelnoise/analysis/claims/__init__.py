@@ -50,7 +50,7 @@ def chosen(source: str) -> list[Source]:
 
 def judged_runs(sources: Sequence[Source] = tuple(SOURCES.values())) -> list[Run]:
     """Every run that a claim rests on, once."""
-    return list({run.key: run for source in sources for run in source.runs()}.values())
+    return list({run.key: run for source in sources for run in source.every_run()}.values())
 
 
 def verdicts(
@@ -58,11 +58,10 @@ def verdicts(
 ) -> pd.DataFrame:
     """A row a claim. The verdict rests on the committed records, which have more seeds; what was
     trained here stands beside."""
-    keys = {run.key for run in source.runs()}
-    committed, here = ([o for o in some if o.run.key in keys] for some in (committed, here))
     rows = {}
     for n, claim in enumerate(source.claims, 1):
-        found = claim.judged(committed)
+        found = source.judged(claim, committed)
+        mine = "computed here" if claim.computed else trained_here(source, claim, here)
         words = {"claim": claim.claim, "made in": claim.made_in, "test": claim.test,
                  "rule": claim.rule}  # fmt: skip
         cited = source.published if claim.made_in == "abstract" else claim.made_in
@@ -70,16 +69,16 @@ def verdicts(
             **{what: quoted(text, cited if what in ("claim", "made in") else "analysis.claims")
                if has_number(text) else text for what, text in words.items()},
             "ours": found.ours,
-            "this machine": "computed here" if claim.computed else trained_here(claim, here),
+            "this machine": mine,
             "verdict": found.verdict,
             "reason": found.reason,
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("row")
 
 
-def trained_here(claim: Claim, here: Sequence[Outcome]) -> str:
+def trained_here(source: Source, claim: Claim, here: Sequence[Outcome]) -> str:
     """What the runs that this machine trained say to a claim."""
-    ours = claim.judged(here).ours
+    ours = source.judged(claim, here).ours
     return "not trained here" if ours == NOT_RUN else ours
 
 

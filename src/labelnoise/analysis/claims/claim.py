@@ -32,6 +32,7 @@ class Claim:
     - ``rule``: when it counts as reproduced.
     - ``find``: outcomes of the source's runs -> what is found.
     - ``computed``: whether it is computed from formulas, here and now, without any record.
+    - ``runs``: the runs that it takes, where these are others than its source's.
     """
 
     claim: str
@@ -40,6 +41,7 @@ class Claim:
     rule: str
     find: Callable[[Sequence[Outcome]], Finding]
     computed: bool = False
+    runs: Callable[[], list[Run]] | None = None
 
     def judged(self, outcomes: Sequence[Outcome]) -> Finding:
         """What is found; "not run here" where a run that it takes has no record."""
@@ -52,13 +54,23 @@ class Claim:
 @dataclass(frozen=True)
 class Source:
     """Somebody whose claims are judged: a short ``name`` for rows, a ``title``, where it is
-    published, the runs that its claims take, and the claims."""
+    published, the runs that its claims take unless they name their own, and the claims."""
 
     name: str
     title: str
     published: str
     runs: Callable[[], list[Run]]
     claims: tuple[Claim, ...]
+
+    def every_run(self) -> list[Run]:
+        """The runs of all its claims."""
+        own = [run for claim in self.claims if claim.runs for run in claim.runs()]
+        return self.runs() + own
+
+    def judged(self, claim: Claim, outcomes: Sequence[Outcome]) -> Finding:
+        """What a claim finds in those of the outcomes that are of its runs."""
+        keys = {run.key for run in (claim.runs or self.runs)()}
+        return claim.judged([o for o in outcomes if o.run.key in keys])
 
 
 def rule_of(words: str, late: bool = True) -> str:

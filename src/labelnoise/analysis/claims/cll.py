@@ -21,6 +21,7 @@ from labelnoise.analysis.claims.claim import (
     side_by_side,
     with_loss,
 )
+from labelnoise.analysis.rules import benchmark as of_05
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules.claims import NOT_RUN, PARTLY
 from labelnoise.config import LossSetting
@@ -192,6 +193,29 @@ def one_by_one(gains: Mapping[str, Sequence[float]], so: str) -> str:
     return text + so
 
 
+def over_data_sets(outcomes: Sequence[Outcome]) -> Finding:
+    judged = of_05.judge_most_cases(outcomes)
+    share, cells = judged["shares"]["CLL above the others"], judged["CLL against"]
+    if share is None:
+        raise NotRecorded("no cell of the benchmark has all of its runs")
+    lacking = len({of_05.cell_of(run) for run in rule.cells_of_05()}) - len(cells)
+    reason = "our data sets, not the paper's" + (f"; {lacking} cells are not whole yet" if lacking
+                                                 else "")  # fmt: skip
+    return Finding(cases(outcomes), share.word, reason)
+
+
+@traced
+def cases(outcomes: Sequence[Outcome]) -> str:
+    """The shares of cases that CLL wins, with their interval, loses and leaves open, and of how
+    many cells and data sets."""
+    judged = of_05.judge_most_cases(outcomes)
+    share, cells = judged["shares"]["CLL above the others"], judged["CLL against"]
+    sets = len({cell.dataset for cell in cells})
+    return (f"CLL wins {share.won:.0f} % of its cases [{share.low:.0f}, {share.high:.0f}], loses "
+            f"{share.lost:.0f} %, {share.open:.0f} % are open ({len(cells)} cells of {sets} data "
+            "sets)")  # fmt: skip
+
+
 def peak_error(sigma: float) -> float:
     """The error 1 - p_y at which |dL/dp_y| of CLL ``target`` is largest, read off a fine grid."""
     errors = np.linspace(0, 1, 10001)
@@ -270,12 +294,13 @@ CLAIMS = (
         most_cases,
     ),
     Claim(
-        "the results hold on five public data sets",
+        "that holds on five public data sets",
         "abstract",
-        "the same comparison on each",
-        LEFT_OUT,
-        not_testable("the public text names MNIST only: the other four data sets, their noise and "
-                     "their numbers are not public"),
+        "last-epoch accuracy of CLL against each other robust loss in the cells of the benchmark, "
+        "paired by seed; our data sets, networks and noises: the public text names MNIST only",
+        rule_of(rule.OF_05, late=False),
+        over_data_sets,
+        runs=rule.cells_of_05,
     ),
     Claim(
         "a theorem shows that CLL is robust",

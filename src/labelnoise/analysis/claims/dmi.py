@@ -17,7 +17,9 @@ from labelnoise.analysis.claims.claim import (
 )
 from labelnoise.analysis.rules import claims as rule
 from labelnoise.analysis.rules import dmi as of_07
+from labelnoise.analysis.rules import human_noise as of_09
 from labelnoise.experiments.dmi import dmi_cifar10, dmi_cold, dmi_dogs, dmi_fashion, dmi_mr
+from labelnoise.experiments.human_noise import human_dmi
 from labelnoise.runs.sweep import Outcome
 from labelnoise.theory import dmi as theory
 from labelnoise.tracing import traced
@@ -205,6 +207,28 @@ def lasts(runs: Sequence[Outcome]) -> str:
     return f"{which}: {'; '.join(cells)} ({seeds} seeds)"
 
 
+def with_people(outcomes: Sequence[Outcome]) -> Finding:
+    judged = of_09.judge_dmi(outcomes)
+    if judged["word"] is None:
+        raise NotRecorded("its runs are not all recorded")
+    reason = (
+        "beside it the twins of these labels, whose flips do not depend on the image; the paper's "
+        "claim is about noise of that kind"
+    )
+    return Finding(on_labels(outcomes), rule.of_notebook_09(judged["word"]), reason)
+
+
+@traced
+def on_labels(outcomes: Sequence[Outcome]) -> str:
+    """L_DMI minus CE with people's labels and with their twins, a set each, in points."""
+    parts = {"people": [], "twin": []}
+    for (cell, half), v in of_09.judge_dmi(outcomes)["verdicts"].items():
+        parts[half].append(f"{cell.labels} {v.mean:+.2f} ({v.word})")
+    seeds = len({o.run.seed for o in outcomes})
+    told = "; ".join(f"{half}: {', '.join(each)}" for half, each in parts.items())
+    return f"L_DMI minus CE, points, {told} ({seeds} seeds)"
+
+
 ABSTRACT = "abstract"
 FORMULA = rule_of(rule.FORMULA, late=False)
 BAG = "bag or not (Fashion-MNIST), small CNN, three patterns and three rates, last epoch"
@@ -271,6 +295,15 @@ CLAIMS = (
         "the same with ResNet-50",
         "A claim whose data nobody may pass on is not testable here.",
         not_testable("the photos are given out on request only, and would take a cluster"),
+    ),
+    Claim(
+        "it is robust to the noise of real labels",
+        ABSTRACT,
+        "both of its stages against CE in the same two, on the three sets of labels that people "
+        "gave to Fashion-MNIST-H, MLP, paired by seed; not the paper's Clothing1M",
+        rule_of(rule.OF_09, late=False),
+        with_people,
+        runs=human_dmi,
     ),
 )  # fmt: skip
 SOURCE = Source(

@@ -8,9 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from labelnoise.analysis import stats
+from labelnoise.analysis.rules import benchmark
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.config import Run
+from labelnoise.experiments.benchmark import benchmark_headline
 from labelnoise.experiments.dmi import dmi_cifar10, dmi_cold, dmi_dogs, dmi_fashion, dmi_mr
+from labelnoise.experiments.human_noise import human_dmi
 from labelnoise.experiments.mnist_symmetric import (
     SCALED_CE,
     cnn_losses,
@@ -141,6 +144,18 @@ three noises and is above (95 % t interval of the paired difference) each of the
 notebook 06 that are not told the noise; partly if it helps under each and is above more of them
 than it is below; not reproduced otherwise.
 """
+OF_05 = """\
+The word of the rule of notebook 05, "in most cases", of every cell there that has all of its runs.
+"""
+IN_CELLS = """\
+"Robust" on other data sets, by the verdicts of notebook 05 against CE: reproduced if each of the
+losses that are named is above in every cell, partly if one is in some cell, not reproduced if none
+is in any.
+"""
+OF_09 = """\
+The word of the rule of notebook 09 on L_DMI: supported is reproduced, partly supported is partly,
+refuted is not reproduced.
+"""
 
 
 def capped(word: str, against: bool) -> str:
@@ -174,6 +189,12 @@ def two_words(said: str) -> str:
 def of_notebook_07(word: str) -> str:
     """The word of this notebook for one of notebook 07."""
     return {"supported": REPRODUCED, "contradicted": NOT, "undecided": UNDECIDED}.get(word, NOT_RUN)
+
+
+def of_notebook_09(word: str | None) -> str:
+    """The word of this notebook for one of notebook 09; None is not judged yet."""
+    found = {"supported": REPRODUCED, "partly supported": PARTLY, "refuted": NOT}
+    return found.get(word, NOT_RUN)
 
 
 def wins(words: Sequence[str]) -> str:
@@ -227,6 +248,15 @@ def dmi_runs() -> list[Run]:
     return dmi_fashion() + dmi_mr() + dmi_cold() + dmi_cifar10() + dmi_dogs()
 
 
+def cells_of_05() -> list[Run]:
+    """The benchmark, with the cell that is the headline."""
+    return benchmark_headline() + benchmark.judged_runs()
+
+
+def of_05_and_09() -> list[Run]:
+    return cells_of_05() + human_dmi()
+
+
 def thirty_runs() -> list[Run]:
     return thirty_percent() + clipping() + detectors()
 
@@ -237,6 +267,8 @@ RULES = (
     Rule("claims of asymmetric losses", ABOVE_CE + TWO_WORDS + BEST, None, asymmetric_runs,
          each_above, after=LATE),
     Rule("claims of L_DMI", WORD_OF_07 + NOTHING_ELSE + WINS, MARGIN, dmi_runs, wins, after=LATE),
+    Rule("claims by notebooks 05 and 09", OF_05 + IN_CELLS + OF_09, None, of_05_and_09, everywhere,
+         after=LATE),
     Rule("claims of the 30 % thread", HELPS + OPTIMAL + DERIVATION + FAVOURABLY, None, thirty_runs,
          helps, after=LATE),
 )  # fmt: skip

@@ -119,9 +119,15 @@ def extensions() -> list[Run]:
     return runs
 
 
-def chosen_places(cells: Sequence[str] = tuple(TUNED_CELLS)) -> dict[str, dict[str, Place]]:
-    """Cell -> method -> its place, of the maps that are whole and extended, from the records."""
-    found = sweep(tuning() + extensions(), "replay")
+def maps() -> list[Outcome]:
+    """What is recorded of the maps, with what lies beyond an edge."""
+    return sweep(tuning() + extensions(), "replay")
+
+
+def chosen_places(
+    found: Sequence[Outcome], cells: Sequence[str] = tuple(TUNED_CELLS)
+) -> dict[str, dict[str, Place]]:
+    """Cell -> method -> its place, of those of the ``maps`` that are whole and extended."""
     chosen: dict[str, dict[str, Place]] = {}
     for cell in cells:
         for method in METHODS:
@@ -140,7 +146,7 @@ def tuned_runs(cells: Sequence[str] = tuple(TUNED_CELLS), seeds: Sequence[int] =
                ) -> list[Run]:  # fmt: skip
     """The last runs: each method at its place, with fresh seeds; of the maps that are whole."""
     runs = []
-    for cell, methods in chosen_places(cells).items():
+    for cell, methods in chosen_places(maps(), cells).items():
         dataset, noise, model = TUNED_CELLS[cell]
         for method, place in methods.items():
             name = "CE" if method == STOPPED else method
