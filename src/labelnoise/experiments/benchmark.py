@@ -6,6 +6,7 @@ old, and the rule (``rules/benchmark.py``) was written after them.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from labelnoise import data
 from labelnoise.config import LossSetting, Noise, Run, noisy, published
@@ -124,6 +125,12 @@ PLACES = tuple((step, decay) for step in range(3) for decay in range(3))
 TUNING_SEEDS = (0, 1, 2)  # SEEDS, on all labels, judge what these choose
 
 
+@cache
+def pull_of(dataset: str, name: str) -> float:
+    """|dL/dz_y| of a loss at its setting for ``dataset``, on an untrained network."""
+    return pull(setting(dataset, name), data.INFO[dataset].num_classes)
+
+
 def protocol_at(dataset: str, name: str, place: Place) -> dict:
     """The protocol of ``dataset`` with the learning rate and weight decay that put a loss at
     ``place``, in the effective units of notebook 03: step = lr x pull, decay = weight decay / pull,
@@ -133,8 +140,8 @@ def protocol_at(dataset: str, name: str, place: Place) -> dict:
     above 2 the map goes on by the same factors. Rounded to three digits. No gradient is clipped, so
     that a loss times a constant is the same training at the same place.
     """
-    K, protocol = data.INFO[dataset].num_classes, protocol_of(dataset)
-    mine, of_ce, of_cll = (pull(setting(dataset, n), K) for n in (name, "CE", "CLL"))
+    protocol = protocol_of(dataset)
+    mine, of_ce, of_cll = (pull_of(dataset, each) for each in (name, "CE", "CLL"))
     factor = (of_ce / of_cll) ** 0.5
     step = protocol["lr"] * of_cll * factor ** place[0]
     decay = protocol["weight_decay"] / of_ce * factor ** place[1]
