@@ -91,7 +91,7 @@ def choose(places: dict[Place, list[Outcome]], stopped: bool = False) -> Place:
     return min(place for place, each in scores.items() if np.mean(each) >= least)
 
 
-def held_out(outcome: Outcome, stopped: bool) -> float:
+def held_out(outcome: Outcome, stopped: bool = False) -> float:
     """The held-out accuracy by which a run is judged, in percent; 0 if it diverged."""
     if lost(outcome):
         return 0.0
