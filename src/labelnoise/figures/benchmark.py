@@ -128,7 +128,7 @@ def places(maps: Sequence[Outcome], cell: str) -> Figure:
         grid = np.full((5, 5), np.nan)
         for (step, decay), score in each.items():
             grid[decay + 1, step + 1] = score
-            ax.text(step, decay, f"{score:.0f}", ha="center", va="center", fontsize=8,
+            ax.text(step, decay, f"{score:.1f}", ha="center", va="center", fontsize=7.5,
                     color="black" if norm(score) > 0.55 else "white")  # fmt: skip
         image = ax.imshow(grid, cmap="viridis", norm=norm, origin="lower",
                           extent=(-1.5, 3.5, -1.5, 3.5))  # fmt: skip
@@ -136,7 +136,8 @@ def places(maps: Sequence[Outcome], cell: str) -> Figure:
             step, decay = chosen[name]
             ax.add_patch(plt.Rectangle((step - 0.5, decay - 0.5), 1, 1, fill=False, ec="#D55E00",
                                        lw=3))  # fmt: skip
-        ax.set(title=name, xticks=range(-1, 4), yticks=range(-1, 4))
+        ax.set(title=name, xticks=range(-1, 4), yticks=range(-1, 4), xlim=(-1.6, 3.6),
+               ylim=(-1.6, 3.6))  # fmt: skip
         ax.grid(visible=False)
     for ax in axes[-1]:
         ax.set_xlabel("step")
