@@ -28,7 +28,7 @@ TWIN = "0.25"
 
 
 @traced
-def matrices(names: Sequence[str]) -> Figure:
+def matrices(*names: str) -> Figure:
     """The confusion matrices of sets of labels, rows in percent. Mistakes are coloured on the scale
     of the largest one of all; what is right stays grey. A frame where a wrong label is given more
     often than the truth."""
@@ -37,7 +37,8 @@ def matrices(names: Sequence[str]) -> Figure:
         true, given, classes = labels_of(name)
         found.append((name, 100 * noise.realised(true, given, len(classes)), classes))
     top = max((T - np.diag(T.diagonal())).max() for _, T, _ in found)
-    figure = plt.figure(figsize=(6.6 * len(found) + 0.4, 6.4))
+    figure = plt.figure(figsize=(6.6 * len(found) + 0.4, 6.9))
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     axes = figure.subplots(1, len(found), squeeze=False)[0]
     for ax, (name, T, classes) in zip(axes, found, strict=True):
         image = matrix(ax, T, classes, top)

@@ -56,6 +56,12 @@ def labels_of(name: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     return true, people(dataset, there, SEED, true), data.INFO[dataset].class_names
 
 
+def beside(name: str) -> str:
+    """The set to look at beside this one: one annotator's labels of another data set."""
+    one_of("set of people's labels", name, SETS)
+    return "annotator" if SETS[name][0] == "cifar10_features" else "random_label1"
+
+
 def counts_of(dataset: str) -> tuple[np.ndarray, np.ndarray]:
     """How many annotators gave each sample each class, int64 ``[N, K]``, and the true labels."""
     if dataset == "cifar10_features":
@@ -84,7 +90,7 @@ def sets_table() -> pd.DataFrame:
             "twin: wrong (%)": number(share((twin != true).sum(), len(true)), 1),
             "worst class": classes[worst],
             "wrong in it (%)": number(100 * (1 - kept[worst]), 1),
-            "truth below half in": listed(kept < 0.5, classes),
+            "truth below half in": f"{(kept < 0.5).sum()} of {len(T)} classes",
             "truth outvoted in": listed(T.argmax(axis=1) != np.arange(len(T)), classes),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "set"])
@@ -190,6 +196,25 @@ def agreement_table(datasets: Sequence[str]) -> pd.DataFrame:
             cells = dict(zip(titles, 100 * wrong, strict=True)) | two
             rows[OF[dataset], half] = {title: number(v, 1) for title, v in cells.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "labels of"])
+
+
+@traced
+def spread_table(dataset: str) -> pd.DataFrame:
+    """Within each class, the share of an image's annotators who are wrong: its mean, and how far
+    images are spread about it (standard deviation, percentage points), beside the spread by chance
+    alone, of annotators who look at the class (twins)."""
+    counts, true = counts_of(dataset)
+    wrong, n = errors(counts, true)
+    rows = {}
+    for k, name in enumerate(data.INFO[dataset].class_names):
+        shares = (wrong / n)[true == k]
+        rate = shares.mean()
+        rows[name] = {
+            "wrong (%)": number(100 * rate, 1),
+            "spread, people": number(100 * shares.std(), 1),
+            "spread, twins": number(100 * np.sqrt((rate * (1 - rate) / n[true == k]).mean()), 1),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")
 
 
 # ------------------------------------------------------------------------ who finds mistakes
