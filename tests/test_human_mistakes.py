@@ -9,6 +9,7 @@ import factory
 from labelnoise.analysis.tables import MISSING
 from labelnoise.analysis.tables import human_mistakes as table
 from labelnoise.analysis.tables.confident_learning import Evidence
+from labelnoise.analysis.tables.step_decay_shape import NOT_JUDGED
 from labelnoise.experiments import human_detectors
 from labelnoise.noise.detection import FILTERS
 
@@ -83,15 +84,17 @@ def found(run, precision: float):
 
 def test_people_and_twin_stand_where_they_belong_and_what_lacks_is_a_dash(monkeypatch):
     monkeypatch.setattr(table, "truth", lambda dataset: np.zeros(10_000))
-    runs = [r for r in human_detectors() if table.half_of(r)[0].labels == "worst"]
-    done = [found(run, {"people": 60.0, "twin": 80.0}[table.half_of(run)[1]] + run.seed / 10)
-            for run in runs if run.loss.name != "GCE"]  # fmt: skip
+    every = [found(run, {"people": 60.0, "twin": 80.0}[table.half_of(run)[1]] + run.seed / 10)
+             for run in human_detectors()]  # fmt: skip
+    done = [o for o in every
+            if table.half_of(o.run)[0].labels == "worst" and o.run.loss.name != "GCE"]  # fmt: skip
     finding, filters = table.finding_table(done), table.filter_table(done)
     row = ("clothes", "worst", "CLL")
-    assert list(finding.loc[row]) == ["60.4 ± 0.1", "80.4 ± 0.1", "-20.00", "below", "3, 3"]
+    assert list(finding.loc[row]) == ["60.4 ± 0.1", "80.4 ± 0.1", "-20.00", NOT_JUDGED, "3, 3"]
+    assert set(table.finding_table(every)["verdict"]) == {"below"}
     assert list(filters.loc[row]) == ["10.0", "10.0", "30.2", "40.2", "15.1", "20.1"]
     for empty in (("clothes", "worst", "GCE"), ("objects", "worse_label", "CE")):
-        assert set(finding.loc[empty]) == {MISSING, "0, 0"}
+        assert set(finding.loc[empty]) == {MISSING, NOT_JUDGED, "0, 0"}
         assert set(filters.loc[empty]) == {MISSING}
     assert len(finding) == 12
 

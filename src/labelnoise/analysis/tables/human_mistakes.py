@@ -15,6 +15,7 @@ from labelnoise import data, noise
 from labelnoise.analysis.rules.human_noise import Cell, half_of, judge_finding
 from labelnoise.analysis.tables import MISSING, number, signed, spread
 from labelnoise.analysis.tables.confident_learning import Evidence, evidence
+from labelnoise.analysis.tables.step_decay_shape import NOT_JUDGED
 from labelnoise.checks import one_of
 from labelnoise.config import Run
 from labelnoise.config.noise import CIFAR10N, HUMAN_SETS
@@ -241,17 +242,19 @@ def row_of(cell: Cell, *more: str) -> tuple[str, ...]:
 @traced
 def finding_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Average precision of the ranking by p_y (percent, mean ± sd over seeds), on people's labels
-    and on the twin, a row a set and loss; people's minus the twin's with the word of the rule."""
-    judged = judge_finding(outcomes)["verdicts"]
+    and on the twin, a row a set and loss; people's minus the twin's with the word of the rule,
+    once the whole family is there."""
+    judged = judge_finding(outcomes)
     rows = {}
     for cell, loss in cells_of(human_detectors()):
-        verdict = judged.get((cell, loss))
+        verdict = judged["verdicts"].get((cell, loss))
+        word = verdict.word if verdict and judged["word"] else NOT_JUDGED
         found = {half: [d["average_precision"] for d in at(outcomes, cell, half, loss)]
                  for half in HALVES}  # fmt: skip
         rows[row_of(cell, loss)] = {
             **{f"{half} (%)": spread(values, 1) for half, values in found.items()},
             "difference (points)": MISSING if verdict is None else signed(verdict.mean),
-            "verdict": MISSING if verdict is None else verdict.word,
+            "verdict": word,
             "seeds": ", ".join(str(len(values)) for values in found.values()),
         }
     names = ["data set", "set", "loss"]
