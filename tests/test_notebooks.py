@@ -21,8 +21,8 @@ from labelnoise.runs.sweep import sweep
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ["00_start_here", "01_label_noise", "02_gradients", "03_mnist_symmetric",
-         "04_robustness_theory", "06_model_the_noise", "07_dmi", "08_confident_learning",
-         "10_claims"]  # fmt: skip
+         "04_robustness_theory", "05_benchmark", "06_model_the_noise", "07_dmi",
+         "08_confident_learning", "09_human_noise", "10_claims"]  # fmt: skip
 
 
 def test_the_notebooks_of_the_tutorial_are_there():
@@ -87,9 +87,11 @@ OTHERWISE = {
     "02_gradients": {"first": {"name": "MAE"}, "rate": 0.4},
     "03_mnist_symmetric": {"network": "mlp"},
     "04_robustness_theory": {"follow": "AGCE"},
+    "05_benchmark": {"loss": "AUL", "cell": "objects, linear"},
     "06_model_the_noise": {"answer": "GCE"},
     "07_dmi": {"loss": "GCE"},
     "08_confident_learning": {"detector": "CLL"},
+    "09_human_noise": {"labels": "worse_label"},
     "10_claims": {"source": "CLL", "beside": "CE"},
 }
 
