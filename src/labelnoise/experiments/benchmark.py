@@ -6,6 +6,7 @@ old, and the rule (``rules/benchmark.py``) was written after them.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from labelnoise import data
 from labelnoise.config import LossSetting, Noise, Run, noisy, published
@@ -133,14 +134,20 @@ def protocol_at(dataset: str, name: str, place: Place) -> dict:
     above 2 the map goes on by the same factors. Rounded to three digits. No gradient is clipped, so
     that a loss times a constant is the same training at the same place.
     """
-    K, protocol = data.INFO[dataset].num_classes, protocol_of(dataset)
-    mine, of_ce, of_cll = (pull(setting(dataset, n), K) for n in (name, "CE", "CLL"))
+    protocol = protocol_of(dataset)
+    mine, of_ce, of_cll = (pull_of(dataset, each) for each in (name, "CE", "CLL"))
     factor = (of_ce / of_cll) ** 0.5
     step = protocol["lr"] * of_cll * factor ** place[0]
     decay = protocol["weight_decay"] / of_ce * factor ** place[1]
     settings = {"lr": step / mine, "weight_decay": decay * mine}
     free = {key: value for key, value in protocol.items() if key != "clip_norm"}
     return {**free, **{key: float(f"{x:.3g}") for key, x in settings.items()}}
+
+
+@cache
+def pull_of(dataset: str, name: str) -> float:
+    """The pull of a loss at its setting for ``dataset``, worked out once."""
+    return pull(setting(dataset, name), data.INFO[dataset].num_classes)
 
 
 def tuning_runs(cell: str, name: str, places: Sequence[Place] = PLACES) -> list[Run]:
