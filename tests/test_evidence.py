@@ -108,11 +108,22 @@ def test_records_are_made_only_by_committed_code(at, small, monkeypatch, capsys)
 
 
 def test_runs_without_their_data_are_named_and_left(monkeypatch, capsys):
+    """Its own data set, and people's labels where they are another."""
+
     def load(name, split="train"):
-        if name == "mnist":
-            raise data.DataError("no mnist here")
+        if name in ("mnist", "cifar10n"):
+            raise data.DataError(f"no {name} here")
 
     monkeypatch.setattr(evidence.data, "load", load)
-    mnist = Run("mnist", noisy("clean"), {"name": "CE"}, "mlp", MNIST_PROTOCOL)
-    assert evidence.with_data([run(0), mnist]) == [run(0)]
-    assert "the runs on mnist: no mnist here" in capsys.readouterr().out
+    mnist, people, clean = (
+        Run(dataset, noise, {"name": "CE"}, "mlp", MNIST_PROTOCOL)
+        for dataset, noise in (
+            ("mnist", noisy("clean")),
+            ("cifar10_features", noisy("twin", of="worse_label")),
+            ("cifar10_features", noisy("clean")),
+        )
+    )
+    assert evidence.with_data([run(0), mnist, people, clean]) == [run(0), clean]
+    said = capsys.readouterr().out
+    assert "the runs that need mnist: no mnist here" in said
+    assert "the runs that need cifar10n: no cifar10n here" in said

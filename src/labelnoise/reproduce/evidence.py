@@ -75,13 +75,15 @@ def paces(records: Iterable[dict]) -> Callable[[Run], float]:
 def with_data(runs: Sequence[Run]) -> list[Run]:
     """The runs whose data are on this machine or can be fetched; the others are named, and left."""
     lacking = {}
-    for name in dict.fromkeys(run.dataset for run in runs):
+    for name in dict.fromkeys(name for run in runs for name in run.datasets):
         try:
             data.load(name)
         except data.DataError as error:
             lacking[name] = str(error)
-            print(f"left out, for want of their data: the runs on {name}: {error}", flush=True)
-    return [run for run in runs if run.dataset not in lacking]
+            print(
+                f"left out, for want of their data: the runs that need {name}: {error}", flush=True
+            )
+    return [run for run in runs if not lacking.keys() & set(run.datasets)]
 
 
 def refuse_what_is_gone(runs: Sequence[Run], ledger: Ledger) -> None:
