@@ -64,6 +64,19 @@ def test_the_plan_counts_what_is_left_by_the_pace_of_the_records(small):
     assert evidence.plan(other, small)["core-hours"].isna().all()
 
 
+def test_the_hours_of_a_profile_say_which_runs_nobody_has_timed(small, monkeypatch, capsys):
+    made = small.find(run(0))["provenance"]["seconds"]
+    elsewhere = Run("mnist", noisy("clean"), {"name": "CE"}, "mlp", run(0).protocol)
+    profile = [run(1), run(2), elsewhere, run(0, model="cnn4")]
+    monkeypatch.setattr(evidence, "PROFILES", {"ours": None})
+    monkeypatch.setattr(evidence, "profile_runs", lambda name: profile)
+    (found,) = evidence.hours(small).to_dict("records")
+    assert found.pop("core-hours") == pytest.approx(3 * made / 3600)
+    assert found == {"runs": 4, "guessed": 1, "unknown": 1}
+    assert evidence.main(["--hours"]) == 0
+    assert "ours" in capsys.readouterr().out
+
+
 def test_a_pace_is_the_median_of_the_records_that_a_cpu_made_of_the_like():
     cpu, gpu = ({"device": device, "threads": 1} for device in ("AMD EPYC", "NVIDIA H200"))
     records = [{"config": run(seed).config, "provenance": {**cpu, "seconds": seconds}}
