@@ -5,6 +5,7 @@ before, and says what it means. Times are of two cores, also where there are mor
 machine that has nothing else to do.
 
     python benchmarks/engine.py [--write]    # engine.json and README.md beside this
+    python benchmarks/engine.py --only features [--write]    # one, beside the others of engine.json
 """
 
 import argparse
@@ -27,7 +28,7 @@ from labelnoise.runs.workers import KEEP_MEMORY
 from labelnoise.training.machine import commit, device_name, precision
 
 HERE = Path(__file__).parent
-MEASUREMENTS = ("epoch", "sweeps", "memory", "ledger", "gpu")
+MEASUREMENTS = ("epoch", "sweeps", "memory", "ledger", "features", "gpu")
 CORES = 2
 CPU = torch.device("cpu")
 
@@ -57,7 +58,7 @@ def use_two_cores() -> None:
 def measured(name: str) -> object:
     """What ``<name>.py`` measures."""
     with mock.patch.dict(os.environ):
-        if name == "epoch":  # it stands for a worker of a sweep
+        if name in ("epoch", "features"):  # they stand for a worker of a sweep
             os.environ.update(KEEP_MEMORY)
         if name != "gpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -68,15 +69,22 @@ def measured(name: str) -> object:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write engine.json and README.md")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="measure this one alone")
     asked = parser.parse_args(arguments)
     use_two_cores()
     began = time.perf_counter()
-    results = {"machine": {**machine(), "load_before": round(os.getloadavg()[0], 2)}}
-    for name in MEASUREMENTS:
+    here, results = {**machine(), "load_before": round(os.getloadavg()[0], 2)}, {"machine": {}}
+    if asked.only:
+        results = json.loads((HERE / "engine.json").read_text(encoding="utf-8"))
+    for name in [asked.only] if asked.only else MEASUREMENTS:
         print(f"{name} ({(time.perf_counter() - began) / 60:.0f} minutes so far)", flush=True)
         results[name] = measured(name)
-    results["machine"]["load_after"] = round(os.getloadavg()[0], 2)
-    results["machine"]["minutes"] = round((time.perf_counter() - began) / 60)
+    here["load_after"] = round(os.getloadavg()[0], 2)
+    here["minutes"] = round((time.perf_counter() - began) / 60)
+    if asked.only:
+        results.setdefault("alone", {})[asked.only] = here
+    else:
+        results["machine"] = here
     print(readme.compose(results))
     if asked.write:
         text = json.dumps(results, indent=1, allow_nan=False) + "\n"

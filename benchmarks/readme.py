@@ -29,10 +29,7 @@ rounds; a target is reached or missed by the median. The ranges hold every round
 something else on the machine disturbed: where one begins below zero, it is the difference of two
 measurements of which one was. Every second behind them is in `engine.json`.
 
-{machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gb"]:.0f} GB, {machine["system"]}, \
-Python {machine["python"]}, torch {machine["torch"]}, torchvision {machine["torchvision"]}; \
-{machine["precision"]}, the reference in float32; load {machine["load_before"]} before and \
-{machine["load_after"]} after; {machine["date"]}, commit {(machine["commit"] or "unknown")[:7]}.
+{conditions(machine)}{by_themselves(results)}
 
 {markdown(targets(results))}
 
@@ -52,6 +49,11 @@ cores to itself, one run at a time; two at once are shown beside.
 - **Memory** (`memory.py`) is what a whole sweep takes at its worst moment: itself, the server \
 that forks its workers, the workers; of a page that they share, each its part.
 - **A table** (`ledger.py`): read, verify every checksum, statistics, Markdown.
+- **A head on CIFAR-10's features** (`features.py`) is a run of ten epochs on the labels that \
+people got worst, from reading to the record; core-seconds are the processor time of CE on one \
+thread. Runs per minute are those of one sweep, half linear heads and half MLPs, from an empty \
+ledger to the last record{extent(results.get("features"))}. All runs map one file into their \
+memory, 0.31 GB of features, and each verifies it.
 - **On a GPU** (`gpu.py`) there is one path, the plain eager one. The fast one (grouped runs, CUDA \
 graphs) is not built, so there is nothing yet to set beside it. A grid and a run are extrapolated \
 from a few epochs: starts + epochs x seconds of an epoch, one run at a time.
@@ -70,6 +72,33 @@ In percent of the whole epoch, by a stopwatch on each part.
 
 {markdown(memory_table(results["memory"]))}
 """
+
+
+def conditions(machine: dict) -> str:
+    """What a measurement was taken on, and when."""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
+        f"{machine['system']}, Python {machine['python']}, torch {machine['torch']}, torchvision "
+        f"{machine['torchvision']}; {machine['precision']}, the reference in float32; load "
+        f"{machine['load_before']} before and {machine['load_after']} after; {machine['date']}, "
+        f"commit {(machine['commit'] or 'unknown')[:7]}."
+    )
+
+
+def by_themselves(results: dict) -> str:
+    """A paragraph for each measurement that was taken again by itself."""
+    return "".join(
+        f"\n\n`{name}.py` was measured by itself: {conditions(machine)}"
+        for name, machine in results.get("alone", {}).items()
+    )
+
+
+def extent(features: dict | None) -> str:
+    """How much the sweep on features was, and what reading them takes; empty if not measured."""
+    if not features:
+        return ""
+    return (f" ({features['runs']} runs; reading and verifying the features takes each "
+            f"{spread(features['reading'], unit=' s')})")  # fmt: skip
 
 
 def targets(results: dict) -> pd.DataFrame:
@@ -96,6 +125,7 @@ def targets(results: dict) -> pd.DataFrame:
         judged("each further worker", "at most", 0.4, further, " GB"),
         judged(f"from a complete ledger of {records} records to a table", "under", 2,
                results["ledger"]["table"], " s"),
+        *on_features(results.get("features")),
         row("30 SIGKILLs at random moments of a sweep", "every record bit-identical",
             "a test: `tests/test_faults.py`", "held by `make test`"),
         row("GPU: runs per hour, MNIST, CNN / the plain eager path", "at least 10",
@@ -106,6 +136,26 @@ def targets(results: dict) -> pd.DataFrame:
                starts=1, epochs=CIFAR10_PROTOCOL["epochs"]),
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def on_features(found: dict | None) -> list[dict]:
+    """A head on CIFAR-10's frozen features."""
+    core, rate, further = {}, None, None
+    if found:
+        core = found["core_seconds"]
+        rate = 60 * found["runs"] / np.array(found["sweep"])
+        further = memory_of(found["memory"])[1] if found["memory"] else None
+    heads = {"linear": "a linear head", "mlp": "an MLP"}
+    return [
+        *(
+            judged(f"{name} on CIFAR-10's features: core-seconds of a run", "under", 15,
+                   core.get(model), " s")
+            for model, name in heads.items()
+        ),
+        judged("both heads: runs per minute on 2 cores (600 runs within 90 minutes)", "at least",
+               6.7, rate),
+        judged("each further worker on features", "under", 0.3, further, " GB"),
+    ]  # fmt: skip
 
 
 def row(measure: str, target: str, measured: str, verdict: str) -> dict:

@@ -12,8 +12,9 @@ from labelnoise import data, noise
 from labelnoise.config import HUMAN_SETS, Run, noisy
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.noise import annotators
+from labelnoise.runs.workers import Workers
 from labelnoise.training.methods import train
-from labelnoise.training.task import Task
+from labelnoise.training.task import Task, given_labels
 
 CPU = torch.device("cpu")
 
@@ -112,6 +113,57 @@ def test_the_labels_of_noisyag_stand_beside_their_texts():
     assert noise.realised(made.true.numpy(), made.given.numpy(), 4).diagonal() == pytest.approx(
         [0.903, 0.942, 0.737, 0.625], abs=6e-4
     )
+
+
+@pytest.mark.parametrize("kind", [{"kind": "human", "set": "worse_label"},
+                                  {"kind": "twin", "of": "worse_label"}])  # fmt: skip
+def test_cifar10n_on_images_in_another_order_is_refused_by_name(kind, monkeypatch):
+    sets = {"clean_label": np.array([3, 1, 2, 1]), "worse_label": np.array([0, 1, 2, 1])}
+    monkeypatch.setattr(data, "load", lambda name: sets)
+    run = asked("cifar10_features", noisy(**kind))
+    assert sorted(given_labels(run, None, np.array([3, 1, 2]))) == [0, 1, 2]
+    with pytest.raises(
+        ValueError, match=r"cifar10_features .* another \(sample 1 .*`make data DATA"
+    ):
+        given_labels(run, None, np.array([3, 2, 1]))
+
+
+COUNTS = "fashion_mnist_h/fmh_counts.csv"
+NEWS = "noisyag/samples10000valMed.csv"
+LABELS = "cifar10n/CIFAR-10_human.pt"
+OTHERS = {
+    "counts that are no integers": (COUNTS, "\n".join(["6.5" + ",6" * 9] * 10_000).encode()),
+    "counts of nine classes": (COUNTS, "\n".join(["7" + ",7" * 8] * 10_000).encode()),
+    "counts of fewer images": (COUNTS, "\n".join(["7" + ",7" * 9] * 9_999).encode()),
+    "text of another encoding": (NEWS, "label,gt,text,group\n1,1,Zürich,3\n".encode("utf-16")),
+    "labels of another order": (LABELS, b"PK"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_people_did_not_say_is_refused_before_training_with_the_file_and_the_remedy(
+    case, monkeypatch, tmp_path
+):
+    """Whatever it holds: nothing but what was published is read."""
+    file, content = OTHERS[case]
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_bytes(content)
+    here = ":".join(map(str, data.directories()))
+    monkeypatch.setenv("LABELNOISE_DATA", f"{tmp_path}:{here}")
+    dataset, kind, model = {
+        COUNTS: ("fashion_mnist_h", noisy("human", set="majority"), "mlp"),
+        NEWS: ("noisyag", noisy("human", set="annotator"), "word_cnn"),
+        LABELS: ("cifar10_features", noisy("human", set="worse_label"), "linear"),
+    }[file]
+    run = asked(dataset, kind, model)
+    try:
+        data.read(run.dataset)
+    except data.NotThere as missing:
+        pytest.skip(f"{run.dataset}: no {missing} on this machine")
+    except data.DataError:
+        pass  # the file is one of the data set itself
+    with pytest.raises(data.DataError, match=rf"{file} is not the published .*\n.*`make data`"):
+        Workers([run])
 
 
 @pytest.mark.parametrize("dataset", ["letter", "cifar10_features", "fashion_mnist_h"])

@@ -11,12 +11,16 @@ import pytest
 import torch
 
 from labelnoise import data
+from labelnoise.experiments.human_noise import human_objects
 from labelnoise.training.loop import State, train_epoch
 from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-FILES = ("side_by_side", "epoch", "sweeps", "memory", "ledger", "gpu", "readme", "engine")
+FILES = (
+    *("side_by_side", "epoch", "sweeps", "memory", "ledger", "features", "gpu"),
+    *("readme", "engine"),
+)
 COUNTED = Path("/proc/self/smaps_rollup")
 
 
@@ -149,6 +153,23 @@ def test_a_ledger_becomes_a_table(bench):
     assert not found
 
 
+def test_heads_on_features_are_measured(bench, small, workers_start_quickly):
+    """In miniature, on digits."""
+    heads = [
+        bench["side_by_side"].epochs(replace(small[1], model=model), 2)
+        for model in ("linear", "mlp")
+    ]
+    found = bench["features"].measure(heads, rounds=1)
+    assert (found["runs"], found["workers"]) == (2, 2)
+    assert set(found["core_seconds"]) == {"linear", "mlp"}
+    for values in (*found["core_seconds"].values(), found["sweep"], found["reading"]):
+        assert positive(values, 1)
+    assert set(found["memory"] or "12") == {"1", "2"}
+    runs = bench["features"].RUNS
+    assert [run.model for run in runs] == ["linear"] * 4 + ["mlp"] * 4
+    assert {run.key for run in runs} < {run.key for run in human_objects()}
+
+
 def test_the_gpu_benchmark_runs_on_a_cpu(bench, small):
     found = bench["gpu"].measure("cpu", [small[0]], rounds=2)
     assert set(found) == {"device", "precision", "digits"}
@@ -164,6 +185,7 @@ def test_without_data_or_device_the_gpu_benchmark_says_so(bench, small, monkeypa
 
     monkeypatch.setattr(gpu.data, "load", refuse)
     assert gpu.measure("cpu", [small[0]], rounds=1)["digits"] is None
+    assert bench["features"].measure([small[1]], rounds=1) is None
     monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
     assert gpu.measure() is None
 
@@ -200,6 +222,11 @@ MADE_UP = {
         "2": [{"pss": 1.15, "anonymous": 1.0, "rss": 0.6}],
     },
     "ledger": {"records": 1000, "table": [0.5, 2.5, 2.0]},
+    "features": {
+        "core_seconds": {"linear": [4.0, 6.0, 5.0], "mlp": [15.0, 14.0, 16.0]}, "runs": 8,
+        "workers": 2, "sweep": [40.0, 60.0, 48.0], "reading": [0.4, 0.3, 0.4],
+        "memory": {"1": [{"pss": 0.8}], "2": [{"pss": 1.15}]},
+    },
     "gpu": None,
 }  # fmt: skip
 
@@ -219,6 +246,12 @@ def test_every_target_is_judged_by_the_median(bench):
         "peak memory of a sweep with one worker": ("0.80 GB (0.80–0.80)", "reached"),
         "each further worker": ("0.35 GB (0.35–0.35)", "reached"),
         "from a complete ledger of 1000 records to a table": ("2.00 s (0.50–2.50)", "**missed**"),
+        "a linear head on CIFAR-10's features: core-seconds of a run": (
+            "5.00 s (4.00–6.00)", "reached"),
+        "an MLP on CIFAR-10's features: core-seconds of a run": (
+            "15.00 s (14.00–16.00)", "**missed**"),
+        "both heads: runs per minute on 2 cores": ("10.00 (8.00–12.00)", "reached"),
+        "each further worker on features": ("0.35 GB (0.35–0.35)", "**missed**"),
         "30 SIGKILLs at random moments of a sweep": (
             "a test: `tests/test_faults.py`", "held by `make test`"),
         "GPU: runs per hour, MNIST, CNN / the plain eager path": (
@@ -269,6 +302,14 @@ def test_the_engine_writes_its_measurements_and_its_report(bench, monkeypatch, t
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text == bench["readme"].compose(results)
     assert text in capsys.readouterr().out
+    another = {**MADE_UP, "ledger": {"records": 1000, "table": [1.0]}}
+    monkeypatch.setattr(engine, "measured", another.get)
+    engine.main(["--only", "ledger", "--write"])
+    again = json.loads((tmp_path / "engine.json").read_text(encoding="utf-8"))
+    assert set(again.pop("alone")["ledger"]) == set(MADE_UP["machine"])
+    assert again == {**results, "ledger": another["ledger"]}
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "`ledger.py` was measured by itself: " in text
 
 
 def test_the_committed_report_follows_from_the_committed_measurements(bench):

@@ -465,6 +465,25 @@ def test_what_was_altered_or_made_of_something_else_is_refused_by_name(kept, fil
         made.read("some", "train", [kept], {"weights": "a"})
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("weights", "0" * 64), ("images", ["0" * 64, features.OF["images"][1]]), ("network", "B7")],
+)
+def test_features_by_other_weights_or_of_other_images_are_refused_by_name(tmp_path, name, other):
+    rows = np.zeros((5, 1280), dtype=np.float32)
+    of = {**features.OF, name: other}
+    made.store(tmp_path / features.PLACE, rows, np.arange(5), train=3, of=of)
+    with pytest.raises(DataError, match=rf"made\.json says that {name} was .*\n.*`make data`"):
+        features.read("train", [tmp_path])
+
+
+def test_other_weights_are_refused_before_they_are_unpickled(tmp_path):
+    (tmp_path / features.PLACE).mkdir()
+    (tmp_path / features.WEIGHTS).write_bytes(pickle.dumps(print))
+    with pytest.raises(DataError, match=rf"{features.WEIGHTS} is not the published content"):
+        features.make(tmp_path, [tmp_path])
+
+
 def test_what_is_made_here_lands_like_a_download_and_is_known_to_records(tiny, monkeypatch):
     write(tiny, tiny_files())
 

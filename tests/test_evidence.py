@@ -64,6 +64,19 @@ def test_the_plan_counts_what_is_left_by_the_pace_of_the_records(small):
     assert evidence.plan(other, small)["core-hours"].isna().all()
 
 
+def test_the_hours_of_a_profile_say_which_runs_nobody_has_timed(small, monkeypatch, capsys):
+    made = small.find(run(0))["provenance"]["seconds"]
+    elsewhere = Run("mnist", noisy("clean"), {"name": "CE"}, "mlp", run(0).protocol)
+    profile = [run(1), run(2), elsewhere, run(0, model="cnn4")]
+    monkeypatch.setattr(evidence, "PROFILES", {"ours": None})
+    monkeypatch.setattr(evidence, "profile_runs", lambda name: profile)
+    (found,) = evidence.hours(small).to_dict("records")
+    assert found.pop("core-hours") == pytest.approx(3 * made / 3600)
+    assert found == {"runs": 4, "guessed": 1, "unknown": 1}
+    assert evidence.main(["--hours"]) == 0
+    assert "ours" in capsys.readouterr().out
+
+
 def test_a_pace_is_the_median_of_the_records_that_a_cpu_made_of_the_like():
     cpu, gpu = ({"device": device, "threads": 1} for device in ("AMD EPYC", "NVIDIA H200"))
     records = [{"config": run(seed).config, "provenance": {**cpu, "seconds": seconds}}
@@ -108,11 +121,22 @@ def test_records_are_made_only_by_committed_code(at, small, monkeypatch, capsys)
 
 
 def test_runs_without_their_data_are_named_and_left(monkeypatch, capsys):
+    """Its own data set, and people's labels where they are another."""
+
     def load(name, split="train"):
-        if name == "mnist":
-            raise data.DataError("no mnist here")
+        if name in ("mnist", "cifar10n"):
+            raise data.DataError(f"no {name} here")
 
     monkeypatch.setattr(evidence.data, "load", load)
-    mnist = Run("mnist", noisy("clean"), {"name": "CE"}, "mlp", MNIST_PROTOCOL)
-    assert evidence.with_data([run(0), mnist]) == [run(0)]
-    assert "the runs on mnist: no mnist here" in capsys.readouterr().out
+    mnist, people, clean = (
+        Run(dataset, noise, {"name": "CE"}, "mlp", MNIST_PROTOCOL)
+        for dataset, noise in (
+            ("mnist", noisy("clean")),
+            ("cifar10_features", noisy("twin", of="worse_label")),
+            ("cifar10_features", noisy("clean")),
+        )
+    )
+    assert evidence.with_data([run(0), mnist, people, clean]) == [run(0), clean]
+    said = capsys.readouterr().out
+    assert "the runs that need mnist: no mnist here" in said
+    assert "the runs that need cifar10n: no cifar10n here" in said

@@ -492,7 +492,11 @@ def test_profiles_hold_what_the_design_says():
     assert {r.dataset for r in profile_runs("smoke")} == {"digits"}
     gpu = {r.key for r in profile_runs("gpu")}
     assert gpu >= {r.key for r in [*experiments.headline(), *experiments.robust_losses()]}
-    assert {"replay", "smoke", "headline", "gpu"} <= set(PROFILES)
+    on_cpu = {r.key for r in profile_runs("cpu-full")}
+    for grid in ("benchmark_mlp", "tuning", "human_objects", "human_clothes", "human_counted"):
+        assert on_cpu >= {r.key for r in GRIDS[grid]()}, grid
+    assert {r.model for r in profile_runs("cpu-full")} == {"mlp", "linear", "cnn4"}
+    assert {"replay", "smoke", "headline", "gpu", "cpu-full"} <= set(PROFILES)
 
 
 def test_comparisons_share_seeds_and_so_the_flips():

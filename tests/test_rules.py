@@ -112,6 +112,27 @@ def test_what_cannot_be_judged_is_refused(values, margin):
         contrasts.judge({"it": values}, margin)
 
 
+def test_samples_that_share_nothing_are_compared_by_welch():
+    a, b, certain = [3.0, 5.0, 4.0, 6.0], [1.0, 1.5, 0.8], [2.0, 2.0, 2.0]
+    found = contrasts.judge_unpaired({"it": (a, b)}, margin=0.5)["it"]
+    there, above, below = (
+        stats.ttest_ind(np.array(a) - off, b, equal_var=False, alternative=alternative).pvalue
+        for off, alternative in ((0, "two-sided"), (-0.5, "greater"), (0.5, "less"))
+    )
+    assert found.p_difference == pytest.approx(there)
+    assert found.p_equivalence == pytest.approx(max(above, below))
+    assert (found.mean, found.word, found.differences) == (pytest.approx(3.4), "above", ())
+    assert contrasts.judge_unpaired({"it": (b, a)}, margin=0.5)["it"].word == "below"
+    words = {
+        "both certain": (certain, [1.0, 1.0], "above"),
+        "certain and level": (certain, [2.2, 2.2], "equivalent"),
+        "one certain": (certain, [1.0, 1.1, 0.9], "above"),
+        "one seed": (certain, [0.0], "undecided"),
+    }
+    judged = contrasts.judge_unpaired({n: (a, b) for n, (a, b, _) in words.items()}, margin=0.5)
+    assert {n: v.word for n, v in judged.items()} == {n: word for n, (*_, word) in words.items()}
+
+
 def test_false_alarms_are_as_rare_as_they_promise():
     """400 families of six contrasts between equals: at least one alarm in at most 5 % (Holm)."""
     draws = np.random.default_rng(0).normal(0, 2, (400, 6, 4))

@@ -12,7 +12,7 @@ from labelnoise import data, models
 from labelnoise.checks import check_integer, is_number, one_of
 from labelnoise.config.loss import LossSetting, loss_of
 from labelnoise.config.methods import Method, WarmStart, method
-from labelnoise.config.noise import Noise, noise_of
+from labelnoise.config.noise import CIFAR10N, HUMAN_SETS, Human, Noise, Twin, noise_of
 from labelnoise.config.protocols import checked_protocol
 from labelnoise.data import text
 
@@ -153,6 +153,13 @@ class Run:
             **({"method": self.method.as_config()} if self.method else {}),
         }
         return json.loads(json.dumps(asked))
+
+    @property
+    def datasets(self) -> list[str]:
+        """What has to be there to train it: its data set, and people's labels that are one of
+        their own."""
+        people = isinstance(self.noise, Human | Twin) and HUMAN_SETS[self.dataset] == CIFAR10N
+        return [self.dataset, *(["cifar10n"] if people else [])]
 
     @property
     def key(self) -> str:

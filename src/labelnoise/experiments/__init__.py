@@ -138,9 +138,10 @@ GRIDS = {
 
 
 def cpu_full() -> list[Run]:
-    """Every table that two cores can carry: all runs with the MLP, and the headline."""
+    """Every table that two cores can carry: all runs with the MLP or a linear head, and the
+    headline."""
     real = [run for name, grid in GRIDS.items() if name != "smoke" for run in grid()]
-    return headline(seeds=[0]) + [run for run in real if run.model == "mlp"]
+    return headline(seeds=[0]) + [run for run in real if run.model in ("mlp", "linear")]
 
 
 def gpu() -> list[Run]:

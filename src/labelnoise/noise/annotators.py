@@ -17,7 +17,8 @@ def drawn(counts: np.ndarray, how_many: int, seed: int) -> np.ndarray:
     check_integer("how_many", how_many, 1)
     if (short := left.sum(axis=1) < how_many).any():
         raise ValueError(f"counts: sample {short.argmax()} has {left[short.argmax()].sum()} "
-                         f"annotators, but {how_many} are drawn")  # fmt: skip
+                         f"annotators, but {how_many} are drawn: leave such samples out, or draw "
+                         "fewer")  # fmt: skip
     N = len(left)
     bits = np.random.PCG64(stream(seed, "annotators"))
     labels = np.empty((how_many, N), dtype=np.int64)
@@ -47,7 +48,7 @@ def check_counts(counts: np.ndarray) -> np.ndarray:
     found = np.asarray(counts)
     if found.ndim != 2 or not np.issubdtype(found.dtype, np.integer) or (found < 0).any():
         raise ValueError(
-            f"counts must be whole numbers from 0 of shape [N, K], got shape {found.shape} and "
-            f"dtype {found.dtype}"
+            f"counts must be whole numbers from 0 of shape [N, K], how many gave a sample which "
+            f"class, got shape {found.shape} and dtype {found.dtype}"
         )
     return found.astype(np.int64)

@@ -2,6 +2,7 @@
 
     python -m labelnoise.reproduce.evidence          # trains, at low priority, until all is there
     python -m labelnoise.reproduce.evidence --plan   # says what is left, in core-hours by grid
+    python -m labelnoise.reproduce.evidence --hours  # what each profile trains, for docs/running.md
 
 For maintainers. Records go into `results/` whole, one by one, and at the end, or when it is begun
 again, into the manifest; a training that is stopped goes on where it was when the command is run
@@ -21,6 +22,7 @@ from labelnoise import data
 from labelnoise.analysis.rules.mnist_symmetric import fair_runs
 from labelnoise.analysis.rules.tuning import extensions, tuned_runs
 from labelnoise.config import Run
+from labelnoise.experiments import PROFILES, profile_runs
 from labelnoise.experiments.queue import queue
 from labelnoise.files import COMMITTED
 from labelnoise.runs import manifest
@@ -55,6 +57,24 @@ def plan(entries: Sequence[tuple[str, Sequence[Run]]], ledger: Ledger) -> pd.Dat
     return pd.DataFrame(rows, columns=["grid", "runs", "left", "core-hours"]).set_index("grid")
 
 
+def hours(ledger: Ledger) -> pd.DataFrame:
+    """One row a profile: its runs and their core-hours by the pace of the recorded runs. Of those
+    that are ``guessed`` the network alone is recorded, with other data; of those that are
+    ``unknown``, which the hours leave out, not even that."""
+    records = list(ledger.records())
+    pace = paces(records)
+    seen = {(record["config"]["dataset"], record["config"]["model"]) for record in records}
+    rows = []
+    for name in PROFILES:
+        runs = profile_runs(name)
+        each = pd.Series([run.epochs * pace(run) / 3600 for run in runs], dtype=float)
+        unknown = each.isna().sum()
+        guessed = sum((run.dataset, run.model) not in seen for run in runs) - unknown
+        rows.append({"profile": name, "runs": len(runs), "core-hours": each.sum(),
+                     "guessed": guessed, "unknown": unknown})  # fmt: skip
+    return pd.DataFrame(rows).set_index("profile")
+
+
 def paces(records: Iterable[dict]) -> Callable[[Run], float]:
     """A function of a run: seconds an epoch on one core, the median of the ``records`` that a CPU
     made of the same data set and network, or of the same network; NaN if there is none."""
@@ -75,13 +95,15 @@ def paces(records: Iterable[dict]) -> Callable[[Run], float]:
 def with_data(runs: Sequence[Run]) -> list[Run]:
     """The runs whose data are on this machine or can be fetched; the others are named, and left."""
     lacking = {}
-    for name in dict.fromkeys(run.dataset for run in runs):
+    for name in dict.fromkeys(name for run in runs for name in run.datasets):
         try:
             data.load(name)
         except data.DataError as error:
             lacking[name] = str(error)
-            print(f"left out, for want of their data: the runs on {name}: {error}", flush=True)
-    return [run for run in runs if run.dataset not in lacking]
+            print(
+                f"left out, for want of their data: the runs that need {name}: {error}", flush=True
+            )
+    return [run for run in runs if not lacking.keys() & set(run.datasets)]
 
 
 def refuse_what_is_gone(runs: Sequence[Run], ledger: Ledger) -> None:
@@ -114,9 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--workers", type=at_least_one, help="runs at a time (default: one a core)")
     parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
+    parser.add_argument("--hours", action="store_true", help="say what each profile takes instead")
     chosen = parser.parse_args(arguments)
     ledger = Ledger(COMMITTED)
     try:
+        if chosen.hours:
+            print(hours(ledger).round(1).to_string())
+            return 0
         entries = [*queue(), *follow_ups()]
         runs = [run for _, runs in entries for run in runs]
         left = plan(entries, ledger)

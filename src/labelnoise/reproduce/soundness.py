@@ -33,7 +33,7 @@ from labelnoise.runs import manifest
 from labelnoise.runs.ledger import Ledger, RecordError, read
 from labelnoise.training.loop import summarise
 from labelnoise.training.machine import PRECISIONS
-from labelnoise.training.task import BY_CIFAR10N, Task, given_labels
+from labelnoise.training.task import Task, given_labels
 
 PROVENANCE = {
     "version": str, "flips_sha256": str, "torch": str, "python": str, "device": str,
@@ -198,10 +198,7 @@ class Labels:
 
     def differ(self, run: Run, record: dict) -> Iterator[str]:
         """Where a record was not given the labels that its config asks for."""
-        needed = [run.dataset]
-        if run.noise.kind in ("human", "twin") and run.dataset in BY_CIFAR10N:
-            needed.append("cifar10n")
-        absent = [name for name in needed if self.load(name) is None]
+        absent = [name for name in run.datasets if self.load(name) is None]
         self.unchecked.update(absent[:1])
         if absent:
             return

@@ -38,7 +38,7 @@ class Workers:
     """
 
     def __init__(self, todo: Sequence[Run], limit: int | None = None):
-        for name in {run.dataset for run in todo}:
+        for name in {name for run in todo for name in run.datasets}:
             data.load(name, "train")
         self.commit = commit()  # of the code that the workers load now, whatever is committed later
         self.limit = limit or default_limit()

@@ -10,12 +10,10 @@ from torch import Tensor
 
 from labelnoise import data, noise
 from labelnoise.config import Run
-from labelnoise.config.noise import Human, Instance, Twin
+from labelnoise.config.noise import CIFAR10N, HUMAN_SETS, Human, Instance, Twin
 from labelnoise.data import text
 from labelnoise.noise import annotators
 from labelnoise.seeds import generator
-
-BY_CIFAR10N = ("cifar10", "cifar10_features")  # what the labels of ``cifar10n`` are of
 
 
 class Task:
@@ -110,6 +108,7 @@ def given_labels(run: Run, images: np.ndarray, true: np.ndarray) -> np.ndarray:
     if isinstance(asked, Twin):
         given = people(run.dataset, asked.of, run.seed, true)
         T = noise.realised(true, given, data.INFO[run.dataset].num_classes)
+        T = np.where(np.isnan(T), np.eye(len(T)), T)  # a class of which a subset has no sample
         return noise.corrupt(true, T, run.seed, exact=True)[0]
     if isinstance(asked, Instance):
         K = data.INFO[run.dataset].num_classes
@@ -128,9 +127,11 @@ def people(dataset: str, name: str, seed: int, true: np.ndarray) -> np.ndarray:
     Of the many annotators of Fashion-MNIST-H the seed draws: ``annotator`` is one a sample;
     ``worst`` the first of three that is wrong, or the true label where none is; ``majority`` is
     drawn by nobody, the lowest class of equals.
+
+    Raises ``ValueError`` where the true labels are not those beside which CIFAR-10N stands.
     """
-    if dataset in BY_CIFAR10N:
-        return data.load("cifar10n")[name][: len(true)]
+    if HUMAN_SETS[dataset] == CIFAR10N:
+        return beside(data.load("cifar10n"), dataset, true)[name][: len(true)]
     found = data.annotations(dataset)
     if dataset == "noisyag":
         return found[: len(true)]
@@ -138,6 +139,16 @@ def people(dataset: str, name: str, seed: int, true: np.ndarray) -> np.ndarray:
         return annotators.majority(found)[: len(true)]
     three = annotators.drawn(found, 3, seed)[:, : len(true)]
     return three[0] if name == "annotator" else annotators.worst(three, true)
+
+
+def beside(sets: dict[str, np.ndarray], dataset: str, true: np.ndarray) -> dict[str, np.ndarray]:
+    """The label ``sets`` of CIFAR-10N, if the images of ``dataset`` stand in their order."""
+    if (other := sets["clean_label"][: len(true)] != true).any():
+        raise ValueError(f"cifar10n labels the images of cifar10 in the order of its Python version"
+                         f", but {dataset} has them in another (sample {other.argmax()} is the "
+                         f"first that differs): remove your {dataset} and run `make data "
+                         f"DATA={dataset},cifar10n`")  # fmt: skip
+    return sets
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:

@@ -130,10 +130,10 @@ def judged_runs() -> list[Run]:
 
 
 def whole_cells(outcomes: Sequence[Outcome], asked: Iterable[Run]) -> list[Outcome]:
-    """The outcomes of those cells of which every run that was asked for is there."""
-    there = {o.run.key for o in outcomes}
-    lacking = {half_of(run)[0] for run in asked if run.key not in there}
-    return [o for o in outcomes if half_of(o.run)[0] not in lacking]
+    """The outcomes of those runs, and none of others, in cells of which all are there."""
+    asked = {run.key: half_of(run)[0] for run in asked}
+    lacking = {asked[key] for key in asked.keys() - {o.run.key for o in outcomes}}
+    return [o for o in outcomes if asked.get(o.run.key) not in {None, *lacking}]
 
 
 def judge_survival(outcomes: Sequence[Outcome]) -> dict:
@@ -221,26 +221,25 @@ def judge_dmi(outcomes: Sequence[Outcome]) -> dict:
 
 
 def of_two(outcomes: Sequence[Outcome], asked: Sequence[Run], name: str) -> dict:
-    keys = {run.key for run in asked}
-    mine = [o for o in outcomes if o.run.key in keys]
+    mine = whole_cells(outcomes, asked)
     pairs = {
         (cell, half): differences(methods[name], methods["CE"])
-        for cell, halves in by_half(whole_cells(mine, asked)).items()
+        for cell, halves in by_half(mine).items()
         for half, methods in halves.items()
     }
-    found = judge_halves(pairs)
-    return found if len(mine) == len(keys) else {**found, "word": None}
+    whole = {o.run.key for o in mine} == {run.key for run in asked}
+    return {**judge_halves(pairs), **({} if whole else {"word": None})}
 
 
 def judge_finding(outcomes: Sequence[Outcome]) -> dict:
-    """``verdicts``: (cell, loss) -> people's average precision minus the twin's; and the ``word``,
-    once all runs are there."""
+    """``verdicts``: (cell, loss) -> people's average precision minus the twin's, of whole cells;
+    and the ``word``, once all runs are there."""
     found: dict[tuple[Cell, str], dict[str, list[float]]] = {}
-    for o in outcomes:
+    for o in whole_cells(outcomes, human_detectors()):
         cell, half = half_of(o.run)
         precision = o.record["result"]["detection"]["average_precision"]
         found.setdefault((cell, o.run.loss.name), {}).setdefault(half, []).append(precision)
-    pairs = {key: (each["people"], each["twin"]) for key, each in found.items() if len(each) == 2}
+    pairs = {key: (each["people"], each["twin"]) for key, each in found.items()}
     verdicts = judge_unpaired(pairs, MARGIN)
     whole = {o.run.key for o in outcomes} >= {run.key for run in human_detectors()}
     return {

@@ -138,7 +138,7 @@ def chosen_places(
             nine = {place: places[place] for place in PLACES}
             if any(place not in places for place in beyond(choose(nine))):
                 continue
-            chosen.setdefault(cell, {})[method] = choose(nine if stopped else places, stopped)
+            chosen.setdefault(cell, {})[method] = choose(places, stopped)
     return chosen
 
 
@@ -205,7 +205,7 @@ def judge_frozen(outcomes: Sequence[Outcome]) -> dict:
 
 
 RULES = (
-    Rule("the choice of settings", SAME_BUDGET, MARGIN, tuning, choose),
+    Rule("the choice of settings", SAME_BUDGET, MARGIN, lambda: tuning() + extensions(), choose),
     Rule("the same budget", SAME_BUDGET, MARGIN, lambda: tuned_runs(THREE), judge_same_budget),
     Rule("frozen features", FROZEN, MARGIN, lambda: tuned_runs((LINEAR,)), judge_frozen),
 )
