@@ -150,12 +150,6 @@ def protocol_at(dataset: str, name: str, place: Place) -> dict:
     return {**free, **{key: float(f"{x:.3g}") for key, x in settings.items()}}
 
 
-@cache
-def pull_of(dataset: str, name: str) -> float:
-    """The pull of a loss at its setting for ``dataset``, worked out once."""
-    return pull(setting(dataset, name), data.INFO[dataset].num_classes)
-
-
 def tuning_runs(cell: str, name: str, places: Sequence[Place] = PLACES) -> list[Run]:
     """One loss at ``places``, on 90 % of the labels; the rest chooses among them."""
     dataset, noise, model = TUNED_CELLS[cell]
