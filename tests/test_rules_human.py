@@ -90,10 +90,10 @@ def test_an_extended_map_is_chosen_from_once_more_and_once_only(monkeypatch):
     asked = tuning.extensions()
     beyond = tuning_runs("letter", "CE", tuning.beyond((2, 0)))
     assert {run.key for run in asked} == {run.key for run in beyond}
-    assert tuning.chosen_places() == {}, "the map is not extended yet"
+    assert tuning.chosen_places(tuning.maps()) == {}, "the map is not extended yet"
     recorded += tuned(lambda at, seed: [70.0, 65.0] if at == (3, -1) else [30.0],
                       places=tuning.beyond((2, 0)))  # fmt: skip
-    assert tuning.chosen_places() == {"letter": {"CE": (3, -1), STOPPED: (3, -1)}}
+    assert tuning.chosen_places(tuning.maps()) == {"letter": {"CE": (3, -1), STOPPED: (3, -1)}}
     assert len(tuning.extensions()) == len(asked), "by the nine alone"
     runs = tuning.tuned_runs()
     assert {(r.seed, r.val_fraction) for r in runs} == {
@@ -111,7 +111,7 @@ def compared(monkeypatch) -> Callable:
     more with every seed."""
     centre = {cell: dict.fromkeys(tuning.METHODS, (1, 1)) for cell in TUNED_CELLS}
     monkeypatch.setattr(
-        tuning, "chosen_places", lambda cells=tuple(TUNED_CELLS): {c: centre[c] for c in cells}
+        tuning, "chosen_places", lambda found, cells: {cell: centre[cell] for cell in cells}
     )
 
     def made(value: Callable, cells=tuple(TUNED_CELLS)) -> list[Outcome]:
