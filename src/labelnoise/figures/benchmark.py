@@ -1,5 +1,6 @@
 """Pictures of notebook 05: cells by losses, and what the same budget of tuning changes."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -60,7 +61,8 @@ def draw_verdicts(
             ax.text(j, i, f"{SIGNS[rows[i][columns[j]].word]} {mean:+.1f}", ha="center",
                     va="center", fontsize=9,
                     color="white" if abs(POINTS(mean) - 0.5) > 0.32 else "black")  # fmt: skip
-    ax.set_xticks(range(len(columns)), [name.replace(", ", ",\n") for name in columns])
+    heads = [re.sub(r", | (?=early)", "\n", name) for name in columns]
+    ax.set_xticks(range(len(columns)), heads, fontsize=10)
     ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
     ax.set_xticks(np.arange(len(columns)) + 0.5, minor=True)

@@ -29,7 +29,7 @@ def rankings(outcomes: Sequence[Outcome]) -> Figure:
     for ax, half in zip(axes, HALVES, strict=True):
         rows = [halves[half] for halves in gains.values()]
         image = draw_verdicts(ax, rows, COLUMNS, labels)
-        ax.set_title({"people": "people's labels", "twin": "their twin"}[half], pad=42)
+        ax.set_title({"people": "people's labels", "twin": "their twin"}[half], pad=48)
     legend(figure, axes, image, "minus CE, last epoch (percentage points)")
     return figure
 
@@ -42,10 +42,9 @@ def people_and_twin(outcomes: Sequence[Outcome]) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(11.5, 5.6))
     for cell, halves in gains.items():
         for name, verdict in halves["twin"].items():
-            tone = {TOLD_T: "#000000", STOPPED: "0.55"}.get(name) or colour(name)
             for ax in axes:
                 ax.plot(verdict.mean, halves["people"][name].mean, MARKERS[cell.dataset],
-                        color=tone, ms=7, alpha=0.8, mec="white", mew=0.5)  # fmt: skip
+                        ms=7, alpha=0.8, **face(name))  # fmt: skip
     every = [v.mean for halves in gains.values() for half in halves.values() for v in half.values()]
     ends = (min(every, default=-1) - 2, max(every, default=1) + 2)
     for ax, (low, high) in zip(axes, (ends, (-4, 6)), strict=True):
@@ -56,11 +55,14 @@ def people_and_twin(outcomes: Sequence[Outcome]) -> Figure:
         ax.set(xlabel="gain on CE, twin (points)", ylabel="gain on CE, people (points)")
     axes[0].set_title("all")
     axes[1].set_title("the same, from -4 to 6 points")
-    tones = {name: {TOLD_T: "#000000", STOPPED: "0.55"}.get(name) or colour(name)
-             for name in COLUMNS}  # fmt: skip
-    handles = [plt.Line2D([], [], ls="", marker="o", color=tone, label=name)
-               for name, tone in tones.items()]  # fmt: skip
+    handles = [plt.Line2D([], [], ls="", marker="o", label=name, **face(name)) for name in COLUMNS]
     handles += [plt.Line2D([], [], ls="", marker=mark, color="0.4", label=DATASETS[name])
                 for name, mark in MARKERS.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside right center", fontsize="small")
     return figure
+
+
+def face(name: str) -> dict:
+    """The colour of a method; SCE, which shares it with NCE+RCE, is hollow."""
+    tone = {TOLD_T: "#000000", STOPPED: "0.55"}.get(name) or colour(name)
+    return {"color": tone, "mec": tone, "mfc": "none" if name == "SCE" else tone}
