@@ -9,8 +9,12 @@ import pytest
 
 from labelnoise import experiments
 from labelnoise.analysis import stats
+from labelnoise.analysis.rules import benchmark, human_noise
 from labelnoise.analysis.rules import claims as rule
+from labelnoise.analysis.rules import tuning as budget
 from labelnoise.analysis.rules.mnist_symmetric import by_place
+from labelnoise.analysis.rules.tuning import tuned_runs
+from labelnoise.analysis.tables import benchmark as cells
 from labelnoise.analysis.tables import by_label, shown
 from labelnoise.analysis.tables.mnist_symmetric import protocol_rows, ranked_groups
 from labelnoise.analysis.tables.robustness_runs import behaviour
@@ -107,6 +111,45 @@ def sentences() -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
+def of_other_data() -> list[tuple[str, str]]:
+    """The same of notebooks 05 and 09."""
+    readme = "README.md"
+    of_05, of_09 = "notebooks/05_benchmark.ipynb", "notebooks/09_human_noise.ipynb"
+    judged = benchmark.judge_most_cases(sweep(cells.asked()))
+    losses, cll = judged["shares"].values()
+    letters = {kind: {n: np.mean(list(v.values())) for n, v in budget.by_method(
+        sweep(runs), "letter").items()} for kind, runs in (
+        ("published", experiments.GRIDS["tuning_published"]()), ("tuned", tuned_runs(("letter",))),
+    )}  # fmt: skip
+    before, after = letters["published"], letters["tuned"]
+    frozen = budget.judge_frozen(sweep(tuned_runs(("objects, linear",))))["cells"]
+    (leads,) = frozen.values()
+    leads = sorted(v.mean for name, v in leads.items() if name != benchmark.STOPPED)
+    heads = [words for (cell, _), words in
+             human_noise.judge_survival(sweep(human_noise.judged_runs()))["cases"].items()
+             if cell.model == "linear"]  # fmt: skip
+    survive = sum(people == "above" for people, _ in heads)
+    more = sum(left == "below" for _, left in heads)
+    return [
+        (readme, f"above cross-entropy in {losses.won:.0f} % of the cases and below it in "
+                 f"{losses.lost:.0f} %"),
+        (readme, f"above another robust loss in {cll.won:.0f} % of its cases and below it in "
+                 f"{cll.lost:.0f} %"),
+        (readme, f"CLL ends at {before['CLL']:.0f} % where cross-entropy ends at "
+                 f"{before['CE']:.0f} %, and at {after['CLL']:.0f} and {after['CE']:.0f} % once "
+                 "both are tuned"),
+        (readme, f"{survive} of {len(heads)} gains"),
+        (of_05, f"won {losses.won:.0f} %, lost {losses.lost:.0f} %"),
+        (of_05, f"won {cll.won:.0f} %, lost {cll.lost:.0f} %, open {cll.open:.0f} %"),
+        (of_05, f"CLL climbs from {before['CLL']:.1f} to {after['CLL']:.1f} %"),
+        (of_05, f"After tuning GCE (+{after['GCE'] - after['CE']:.1f}) and SCE "
+                f"(+{after['SCE'] - after['CE']:.1f}) are above tuned CE"),
+        (of_09, f"by {leads[0]:.1f} points (CLL) to {leads[-1]:.1f}"),
+        (of_09, f"{survive} of {len(heads)} cases survive"),
+        (of_09, f"in {more} of {len(heads)} the twin promised"),
+    ]  # fmt: skip
+
+
 def place_ordinal() -> str:
     return {7: "seventh", 8: "eighth", 9: "ninth"}[place_of_cll()]
 
@@ -120,7 +163,6 @@ def words_of(file: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("k", range(len(sentences())))
-def test_a_number_in_a_sentence_is_that_of_the_records(k):
-    file, said = sentences()[k]
+@pytest.mark.parametrize(("file", "said"), sentences() + of_other_data())
+def test_a_number_in_a_sentence_is_that_of_the_records(file, said):
     assert said in words_of(file), f"{file} does not say: {said}"
