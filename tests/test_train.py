@@ -759,7 +759,7 @@ def test_probes_count_changed_predictions_and_clipped_steps(monkeypatch):
 def test_a_twin_has_the_counts_of_the_labels_that_it_imitates(monkeypatch):
     true = np.arange(1000) % 10
     given, _ = noise.corrupt(true, noise.pairflip(10, 0.4), seed=1)
-    sets = {"cifar10n": {"worse_label": given}}
+    sets = {"cifar10n": {"worse_label": given, "clean_label": true}}
     monkeypatch.setattr(task.data, "load", lambda name: sets[name])
     images = np.zeros((1000, 3, 32, 32), np.uint8)
     twins = [
@@ -776,7 +776,8 @@ def test_a_twin_has_the_counts_of_the_labels_that_it_imitates(monkeypatch):
 
 
 def test_human_labels_are_taken_as_they_are(monkeypatch):
-    sets = {"worse_label": np.array([3, 1, 4, 1, 5]), "aggre_label": np.zeros(5, dtype=np.int64)}
+    right = np.zeros(5, dtype=np.int64)
+    sets = {"worse_label": np.array([3, 1, 4, 1, 5]), "aggre_label": right, "clean_label": right}
     monkeypatch.setattr(task.data, "load", lambda name: {"cifar10n": sets}[name])
     of = Run("cifar10", noisy("human"), CE, "mlp", MNIST_PROTOCOL)
     images, true = np.zeros((4, 3, 32, 32), np.uint8), np.zeros(4, dtype=np.int64)
