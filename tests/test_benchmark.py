@@ -120,7 +120,9 @@ def test_people_and_their_twin_stand_side_by_side():
 
 
 def test_l_dmi_is_shown_beside_ce_at_the_same_seeds():
-    outcomes = [made(run, 3.0 if run.loss.name == "DMI" else 0.0) for run in people.human_dmi()]
+    outcomes = [
+        made(run, 3.0 if run.loss.name == "DMI" else 0.0) for run in people.grids.human_dmi()
+    ]
     for o in outcomes:
         o.record["result"]["val_chosen"] = 1.0
     table = human_noise.beside_ce(outcomes, "DMI")

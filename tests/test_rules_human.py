@@ -174,7 +174,7 @@ def half(run) -> str:
 @pytest.fixture
 def world(monkeypatch) -> Callable:
     """Clothes with the CNN and news; each method but CE gains ``gain(dataset, half)``."""
-    asked = human_noise.human_clothes_cnn() + human_noise.human_news()
+    asked = human_noise.grids.human_clothes_cnn() + human_noise.grids.human_news()
     monkeypatch.setattr(human_noise, "judged_runs", lambda: asked)
 
     def made(gain: Callable) -> list[Outcome]:
@@ -212,7 +212,7 @@ def test_a_cell_that_lacks_a_run_is_not_judged_and_other_runs_change_nothing(wor
     """And one data set alone, or one that has a case, decides nothing."""
     whole = world(lambda data, half: 6.0)
     found = human_noise.judge_survival(whole)
-    stray = [replace(o, run=replace(o.run, loss=human_noise.COUNTED)) for o in whole
+    stray = [replace(o, run=replace(o.run, loss=human_noise.grids.COUNTED)) for o in whole
              if o.run.loss.name == "GCE"]  # fmt: skip
     assert human_noise.judge_survival(whole + stray) == found
     found = human_noise.judge_survival(whole[:-1])
@@ -257,7 +257,7 @@ def gains(runs, name: str, people: Callable) -> list[Outcome]:
     ("runs", "judge", "name"),
     [
         (human_noise.counted_runs, human_noise.judge_counted, human_noise.COUNTED_T),
-        (human_noise.human_dmi, human_noise.judge_dmi, "DMI"),
+        (human_noise.grids.human_dmi, human_noise.judge_dmi, "DMI"),
     ],
 )
 def test_a_method_helps_with_people_if_it_does_on_every_set(runs, judge, name):
@@ -280,7 +280,7 @@ def test_peoples_mistakes_are_harder_to_find_if_they_are_everywhere():
         return [
             outcome(run, detection={"average_precision": 70.0 + 0.1 * run.seed
                                     + (people(run) if half(run) == "people" else 0)})
-            for run in human_noise.human_detectors()
+            for run in human_noise.grids.human_detectors()
         ]  # fmt: skip
 
     harder = found(lambda run: -5.0)

@@ -1,6 +1,7 @@
 """Functions whose results remember the call: what prints cells, computes tables, draws figures."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -87,9 +88,10 @@ def reading() -> Iterator[set[str]]:
 
 
 def outermost(fields: set[str]) -> list[str]:
-    """The fields without those that were only passed through: not ``result`` beside
-    ``result.last``."""
-    return sorted(f for f in fields if not any(g.startswith((f"{f}.", f"{f}[")) for g in fields))
+    """The fields without those that were only passed through, not ``result`` beside
+    ``result.last``; of the entries of a matrix, the matrix."""
+    inner = (f for f in fields if not any(g.startswith((f"{f}.", f"{f}[")) for g in fields))
+    return sorted({re.sub(r"(\[\d+\]){2,}$", "", field) for field in inner})
 
 
 def _called(function: Callable, args: tuple, options: dict) -> Expression:

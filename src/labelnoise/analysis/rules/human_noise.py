@@ -14,18 +14,7 @@ from labelnoise.analysis.rules.rule import Rule, accuracies
 from labelnoise.analysis.stats import differences
 from labelnoise.config import Run
 from labelnoise.config.noise import Twin
-from labelnoise.experiments.human_noise import (
-    COUNTED,
-    ORACLE,
-    compared,
-    human_clothes,
-    human_clothes_cnn,
-    human_counted,
-    human_detectors,
-    human_dmi,
-    human_news,
-    human_objects,
-)
+from labelnoise.experiments import human_noise as grids
 from labelnoise.runs.sweep import Outcome
 
 TOLD_T = "Forward, oracle's T"
@@ -100,9 +89,9 @@ def half_of(run: Run) -> tuple[Cell, str]:
 
 
 def method_of(run: Run) -> str:
-    if run.loss == ORACLE:
+    if run.loss == grids.ORACLE:
         return TOLD_T
-    if run.loss == COUNTED:
+    if run.loss == grids.COUNTED:
         return COUNTED_T
     return STOPPED if run.val_fraction and not run.method else run.loss.name
 
@@ -126,7 +115,8 @@ def by_half(outcomes: Sequence[Outcome]) -> dict[Cell, dict[str, dict[str, dict[
 
 
 def judged_runs() -> list[Run]:
-    return human_objects() + human_clothes() + human_clothes_cnn() + human_news()
+    asked = (grids.human_objects, grids.human_clothes, grids.human_clothes_cnn, grids.human_news)
+    return [run for grid in asked for run in grid()]
 
 
 def whole_cells(outcomes: Sequence[Outcome], asked: Iterable[Run]) -> list[Outcome]:
@@ -202,10 +192,10 @@ def all_or_none(wins: Sequence[bool]) -> str | None:
 
 def counted_runs() -> list[Run]:
     """The runs with a counted T, and CE beside them."""
-    runs = human_counted()
+    runs = grids.human_counted()
     seeds = sorted({run.seed for run in runs})
-    beside = compared("cifar10_features", "linear", seeds) + compared("fashion_mnist_h", "mlp",
-                                                                      seeds)  # fmt: skip
+    pairs = (("cifar10_features", "linear"), ("fashion_mnist_h", "mlp"))
+    beside = [run for pair in pairs for run in grids.compared(*pair, seeds)]
     return runs + [r for r in beside if method_of(r) == "CE"]
 
 
@@ -217,7 +207,7 @@ def judge_counted(outcomes: Sequence[Outcome]) -> dict:
 
 def judge_dmi(outcomes: Sequence[Outcome]) -> dict:
     """Of the outcomes of ``human_dmi``, likewise."""
-    return of_two(outcomes, human_dmi(), "DMI")
+    return of_two(outcomes, grids.human_dmi(), "DMI")
 
 
 def of_two(outcomes: Sequence[Outcome], asked: Sequence[Run], name: str) -> dict:
@@ -235,13 +225,13 @@ def judge_finding(outcomes: Sequence[Outcome]) -> dict:
     """``verdicts``: (cell, loss) -> people's average precision minus the twin's, of whole cells;
     and the ``word``, once all runs are there."""
     found: dict[tuple[Cell, str], dict[str, list[float]]] = {}
-    for o in whole_cells(outcomes, human_detectors()):
+    for o in whole_cells(outcomes, grids.human_detectors()):
         cell, half = half_of(o.run)
         precision = o.record["result"]["detection"]["average_precision"]
         found.setdefault((cell, o.run.loss.name), {}).setdefault(half, []).append(precision)
     pairs = {key: (each["people"], each["twin"]) for key, each in found.items()}
     verdicts = judge_unpaired(pairs, MARGIN)
-    whole = {o.run.key for o in outcomes} >= {run.key for run in human_detectors()}
+    whole = {o.run.key for o in outcomes} >= {run.key for run in grids.human_detectors()}
     return {
         "verdicts": verdicts,
         "word": all_or_none([v.word == BELOW for v in verdicts.values()]) if whole else None,
@@ -251,6 +241,6 @@ def judge_finding(outcomes: Sequence[Outcome]) -> dict:
 RULES = (
     Rule("rankings survive people", SURVIVE, MARGIN, judged_runs, judge_survival),
     Rule("a counted T and people", COUNT_T, MARGIN, counted_runs, judge_counted),
-    Rule("L_DMI and people", DMI, MARGIN, human_dmi, judge_dmi),
-    Rule("finding people's mistakes", FIND, MARGIN, human_detectors, judge_finding),
+    Rule("L_DMI and people", DMI, MARGIN, grids.human_dmi, judge_dmi),
+    Rule("finding people's mistakes", FIND, MARGIN, grids.human_detectors, judge_finding),
 )
