@@ -43,14 +43,14 @@ def peak(run: Run, workers: int) -> dict[str, float]:
 
     def watch() -> None:
         while not over.is_set():
+            for worker in [of for server in children("self") for of in children(server)]:
+                most["rss"] = max(most["rss"], kibibytes(worker, "status").get("VmHWM", 0))
             look = [kibibytes(pid, "smaps_rollup") for pid in ("self", *family("self"))]
             pss, anonymous = (
                 sum(found.get(count, 0) for found in look) for count in ("Pss", "Pss_Anon")
             )
             if pss > most["pss"]:
                 most.update(pss=pss, anonymous=anonymous)
-            for worker in [of for server in children("self") for of in children(server)]:
-                most["rss"] = max(most["rss"], kibibytes(worker, "status").get("VmHWM", 0))
             time.sleep(LOOK_AGAIN)
 
     with tempfile.TemporaryDirectory() as ledger:

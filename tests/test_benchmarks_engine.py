@@ -138,7 +138,8 @@ def test_the_reference_sees_the_same_data_and_learns(bench, tmp_path):
 
 @pytest.mark.skipif(not COUNTED.exists(), reason="only Linux says what processes share")
 def test_the_memory_of_a_sweep_is_measured(bench, small, workers_start_quickly):
-    found = bench["memory"].measure(small[1], rounds=1)
+    long_enough_to_be_seen = replace(small[0], subset=None)  # a look in 50 ms, and more under load
+    found = bench["memory"].measure(long_enough_to_be_seen, rounds=1)
     assert list(found) == ["1", "2"]
     for (look,) in found.values():
         assert 0.05 < look["anonymous"] < look["pss"] < 8
