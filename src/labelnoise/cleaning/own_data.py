@@ -4,7 +4,7 @@
 
 ``photos/`` holds the images, all of one size, in any format of 8 bits that Pillow reads;
 ``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python: ``load``, and
-``suspects(images, labels)`` or its two halves, ``out_of_sample`` and ``ranking``.
+``suspects(images, labels)`` or its two halves, ``folds.out_of_sample`` and ``ranking``.
 
 Each image is judged by a network that never saw it (``folds`` trainings), so that a memorised wrong
 label cannot vouch for itself.
@@ -23,13 +23,11 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, clone
-from sklearn.model_selection import StratifiedKFold
-from tqdm import tqdm
+from sklearn.base import ClassifierMixin
 
 from labelnoise import losses
-from labelnoise.checks import check_integer
 from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier, encoded
+from labelnoise.cleaning.folds import out_of_sample
 from labelnoise.config.protocols import MNIST_PROTOCOL
 from labelnoise.noise import detection
 
@@ -150,49 +148,6 @@ def suspects(
     check_files(files, len(images))
     detection.cleanlab()
     return ranking(labels, out_of_sample(images, labels, classifier, folds=folds), files=files)
-
-
-def out_of_sample(
-    images: ArrayLike,
-    labels: ArrayLike,
-    classifier: ClassifierMixin | None = None,
-    *,
-    folds: int = 5,
-) -> np.ndarray:
-    """Each sample's probabilities by a classifier that was trained on all folds but its own:
-    float64 ``[N, K]``, the classes sorted.
-
-    Any scikit-learn classifier will do; the default is ``NetworkClassifier()``. A bar on the
-    terminal shows how far the trainings are.
-
-    Raises ``ValueError`` for labels that are not one for each image, missing, or of one class, for
-    folds that are no integer of at least 2, and for a class with fewer samples than folds; and what
-    the classifier raises.
-    """
-    classifier = NetworkClassifier() if classifier is None else classifier
-    images = np.asarray(images)
-    classes, given = encoded("labels", labels, len(images))
-    check_integer("folds", folds, 2)
-    counts = np.bincount(given)
-    if counts.min() < folds:
-        raise ValueError(
-            f"{len(classes)} classes, and {counts.min()} samples of class "
-            f"{classes[counts.argmin()]}: there must be {folds} samples of each, one a fold; lower "
-            "folds, or leave the class out"
-        )
-    ours = isinstance(classifier, NetworkClassifier)
-    epochs = classifier.recipe().protocol["epochs"] if ours else 1
-    p = np.empty((len(images), len(classes)))
-    with tqdm(total=folds * epochs, unit="epoch", disable=None) as bar:  # only on a terminal
-        reports = {"on_epoch": lambda epoch: bar.update()} if ours else {}
-        split = StratifiedKFold(folds, shuffle=True, random_state=0)
-        for seen, unseen in split.split(given, given):
-            made = clone(classifier).fit(images[seen], given[seen], **reports)
-            p[unseen] = made.predict_proba(images[unseen])
-            del made  # with its images, before the next fold copies others
-            if not ours:
-                bar.update()
-    return p
 
 
 def ranking(
