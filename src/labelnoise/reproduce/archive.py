@@ -27,8 +27,8 @@ def archive(root: Path = ROOT) -> Path:
     not be in it.
     """
     if changes := git(root, "status", "--porcelain").decode():
-        raise ValueError(f"not everything is committed, and the archive is of the commit:\n{changes}"
-                         "commit it, or stash it")  # fmt: skip
+        raise ValueError(f"the archive is of the commit, and there are changes:\n{changes}"
+                         "commit them, or stash them")  # fmt: skip
     name = f"labelnoise-{version('labelnoise')}"
     made = int(git(root, "log", "-1", "--format=%ct"))
     packed = io.BytesIO(git(root, "archive", "--format=tar", f"--prefix={name}/", "HEAD"))

@@ -11,6 +11,7 @@ import html
 import json
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -77,10 +78,11 @@ def saved(notebook: str, root: Path = ROOT) -> dict[str, list[tuple[str, dict[st
     found = {}
     for path in sorted((root / "tables").glob(f"{notebook[:2]}_*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
+        rows = {row: [c[row] for c in content["columns"].values()] for row in content["rows"]}
         found[path.stem] = [
-            (plain(row), {plain(c[row]["text"]): "from" in c[row] for c in content["columns"].values()})
-            for row in content["rows"]
-        ]  # fmt: skip
+            (plain(row), {plain(cell["text"]): "from" in cell for cell in cells})
+            for row, cells in rows.items()
+        ]
     return found
 
 
@@ -220,8 +222,7 @@ def how(trace: Trace, cell: dict) -> str:
         return ""
     if origin == WHOLE:
         return f" <small>a cell of <code>{html.escape(trace.made['by'])}</code></small>"
-    text = formula(origin)
-    return f" <small><code>{html.escape(text if len(text) < 160 else f'{text[:157]}…')}</code></small>"
+    return f" <small><code>{html.escape(textwrap.shorten(formula(origin), 160))}</code></small>"
 
 
 def listed(found: dict[tuple[str, str], list[str]]) -> str:
