@@ -218,7 +218,9 @@ def test_early_stopping_saves_a_network_that_learns_wrong_labels_by_heart(digits
     long = {**MNIST_PROTOCOL, "epochs": 40, "lr": 0.1}
     tests, labels = data.load("digits", "test")
     last, stopped = (
-        NetworkClassifier("CE", protocol=long, device="cpu", early_stopping=share).fit(images, given)
+        NetworkClassifier("CE", protocol=long, device="cpu", early_stopping=share).fit(
+            images, given
+        )
         for share in (None, 0.1)
     )
     assert last.best_epoch_ == 40

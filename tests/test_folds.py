@@ -1,5 +1,6 @@
 """Out-of-sample probabilities: no sample is judged by a classifier that saw it."""
 
+import io
 import os
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch):
 def test_a_notebook_has_a_bar_only_where_somebody_has_it_open(monkeypatch):
     for name in folds.SHOWN_BY:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(folds.sys, "stderr", open(os.devnull))
+    monkeypatch.setattr(folds.sys, "stderr", io.StringIO())
     assert not folds.watched()
     monkeypatch.setitem(folds.sys.modules, "ipykernel", os)
     assert not folds.watched()
