@@ -196,18 +196,18 @@ def test_mean_and_std_are_those_of_floats_without_a_float_copy():
     assert peak < 2 * images.nbytes
 
 
-@pytest.mark.parametrize("model", classifier.NETWORKS)
+@pytest.mark.parametrize("model", ["mlp", "cnn2"])
 def test_early_stopping_returns_the_network_that_agreed_with_most_held_out_labels(digits, model):
     """The first of equals, on the samples that a run of the same seed would hold out."""
     images, _, given = digits
     images = images.repeat(4, axis=2).repeat(4, axis=3)[:300]
-    protocol = {**PROTOCOL, "epochs": 2 if model == "resnet34" else 4}
+    protocol = {**PROTOCOL, "epochs": 4}
     made = NetworkClassifier("CE", model, protocol, device="cpu", early_stopping=0.2, seed=3)
     made.fit(images, given[:300])
     val = made.curves_["val_accuracy"]
     assert len(val) == protocol["epochs"]
     assert made.best_epoch_ == 1 + val.index(max(val))
-    held_out = torch.randperm(300, generator=generator(3, "split"))[:60].sort().values.numpy()
+    held_out = torch.randperm(300, generator=generator(3, "split"))[:60].numpy()
     right = made.predict(images[held_out]) == given[held_out]
     assert 100 * right.mean() == pytest.approx(max(val))
 

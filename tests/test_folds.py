@@ -73,19 +73,8 @@ def test_what_a_classifier_cannot_take_is_said_with_the_remedy(few, digits):
             out_of_sample(images, names, made)
     with pytest.raises(ValueError, match=r"for features \[N, D\], take a classifier of scikit"):
         out_of_sample(X, names)
-    with pytest.raises(ValueError, match="LinearSVC.* has no predict_proba"):
+    with pytest.raises(ValueError, match=r"LinearSVC.* has no predict_proba"):
         out_of_sample(X, names, LinearSVC())
-
-
-class Bar(folds.tqdm):
-    seen: list[int] = []
-
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.seen.append(settings["total"])
-
-    def update(self, n=1):
-        self.seen.append(n)
 
 
 def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch):
@@ -93,11 +82,21 @@ def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch):
     short = {**MNIST_PROTOCOL, "epochs": 2}
     ce = NetworkClassifier("CE", protocol=short, device="cpu")
     after = NetworkClassifier("GCE", protocol=short, device="cpu", start=ce)
+    seen = []
+
+    class Bar(folds.tqdm):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            seen.append(settings["total"])
+
+        def update(self, n=1):
+            seen.append(n)
+
     monkeypatch.setattr(folds, "tqdm", Bar)
     for made, total in ((ce, 6), (after, 12), (make_pipeline(FLAT, LogisticRegression()), 3)):
-        Bar.seen.clear()
+        seen.clear()
         out_of_sample(images, labels, made, folds=3)
-        assert Bar.seen == [total] + [1] * total
+        assert seen == [total] + [1] * total
 
 
 def test_a_notebook_has_a_bar_only_where_somebody_has_it_open(monkeypatch):
