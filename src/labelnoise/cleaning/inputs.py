@@ -106,16 +106,14 @@ def arrays(
     of files is not needed. ``ValueError`` for others, and for numbers that are not finite."""
     labelled = labels_alone(table, file_column=file_column, label_column=label_column)
     try:
-        X = np.load(path, mmap_mode="r", allow_pickle=False)  # whatever size the file claims
-        X = np.array(X) if isinstance(X, np.ndarray) else None
+        X = np.array(np.lib.format.open_memmap(path, mode="r"))  # whatever size the file claims
     except Exception as error:
         raise ValueError(f"{path} is damaged, or no array that numpy.save wrote: {error}"
                          ) from error  # fmt: skip
-    kinds = "biuf" if X is not None and X.ndim == 2 else "u"
-    if X is None or X.ndim not in (2, 3, 4) or X.dtype.kind not in kinds or not X.size:
-        what = "an archive" if X is None else f"{X.dtype} {X.shape}"
-        raise ValueError(f"{path} must hold one array, numbers [N, D], or pictures, uint8 "
-                         f"[N, C, H, W]; it holds {what}")  # fmt: skip
+    kinds = "biuf" if X.ndim == 2 else "u"
+    if X.ndim not in (2, 3, 4) or X.dtype.kind not in kinds or not X.size:
+        raise ValueError(f"{path} must hold numbers [N, D], or pictures, uint8 [N, C, H, W] or "
+                         f"[N, H, W]; it holds {X.dtype} {X.shape}")  # fmt: skip
     if len(X) != len(labelled.labels):
         raise ValueError(f"{path} has {len(X)} rows and {table} {len(labelled.labels)}: there must "
                          "be one for each, in the same order")  # fmt: skip

@@ -18,6 +18,7 @@ from labelnoise.cleaning.pictures import picture
 from labelnoise.files import write_atomically
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # how one begins
+MOST = 2**32  # bytes of probabilities and names
 SHOWN = 60
 THUMBNAIL = 160  # pixels that the page needs of a side
 A_ROW = 120  # bytes of a row of the list, beside its texts
@@ -99,9 +100,10 @@ def probabilities(path: Path, samples: Samples) -> np.ndarray:
     hold, and for classes that are not those of the labels.
     """
     try:
-        found = np.load(path, allow_pickle=False)
-        parts = {name: found[name] for name in ("p", "classes", "files") if name in found}
-        found.close()
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            if sum(member.file_size for member in found.zip.infolist()) > MOST:
+                raise ValueError(f"it claims more than {MOST:,} bytes")
+            parts = {name: found[name] for name in ("p", "classes", "files") if name in found}
         p, classes = parts["p"].astype(np.float64), parts["classes"].astype(str)
     except Exception as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else error
