@@ -41,16 +41,24 @@ def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
     made = argparse.ArgumentParser(
         prog="python -m labelnoise.cleaning.own_data",
+        usage="%(prog)s DATA [LABELS.CSV] [options]",
         description="Rank labels that are likely wrong.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
     add("data", type=Path, help="a folder of pictures, or features [N, D] in a .npy file; with "
         "--probabilities the table alone will do")  # fmt: skip
     add("labels", type=Path, nargs="?", help="CSV with the columns file and label; without it the "
         "folder holds a folder for each class")  # fmt: skip
-    add("--file-column", default="file", help="the column of the table that names the files")
-    add("--label-column", default="label", help="the column of the table that holds the labels")
+    add(
+        "--file-column",
+        default="file",
+        help="the column of the table that names the files (default: file)",
+    )
+    add(
+        "--label-column",
+        default="label",
+        help="the column of the table that holds the labels (default: label)",
+    )
     add("--size", type=pixels, metavar="N or HxW", help="cut the pictures to this shape around "
         "their centre, and scale them to it")  # fmt: skip
     add("--judge", choices=JUDGES, help="default: network for pictures, logistic_regression for "
@@ -62,11 +70,14 @@ def parser() -> argparse.ArgumentParser:
         ("seed", 0, "of initialisation and order"),
         ("threads", torch.get_num_threads(), "CPU threads; the last digits depend on them"),
     ):
-        add(f"--{name}", type=type(default), default=default, help=meaning)
-    add("--loss", default="GCE", choices=losses.LOSSES, help="of the networks")
-    add("--model", default="mlp", choices=NETWORKS, help="the network")
+        add(f"--{name}", type=type(default), default=default, metavar="N",
+            help=f"{meaning} (default: {default})")  # fmt: skip
+    add("--loss", default="GCE", choices=losses.LOSSES, metavar="NAME",
+        help=f"of the networks (default: GCE): {', '.join(losses.LOSSES)}")  # fmt: skip
+    add("--model", default="mlp", choices=NETWORKS, metavar="NAME",
+        help=f"the network (default: mlp): {', '.join(NETWORKS)}")  # fmt: skip
     add("--out", type=Path, default=Path("suspects.csv"), help="the list; the probabilities lie "
-        "beside it, as .npz")  # fmt: skip
+        "beside it, as .npz (default: suspects.csv)")  # fmt: skip
     add("--probabilities", type=Path, metavar="P.NPZ", help="train nothing: take these")
     add("--gallery", type=Path, metavar="PAGE.PNG", help="draw the first sixty of the list")
     add("--pictures", type=Path, help="where --gallery finds the files that the table names, if "
@@ -76,9 +87,10 @@ def parser() -> argparse.ArgumentParser:
 
 def pixels(text: str) -> int | tuple[int, int]:
     """A size, from ``32`` or ``32x48``."""
-    sides = [int(side) for side in text.lower().split("x")]
-    if len(sides) > 2 or min(sides) < 1:
-        raise ValueError
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(f"{text} is no size such as 32 or 32x48")
+    sides = [int(side) for side in sides]
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 

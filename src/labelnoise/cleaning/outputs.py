@@ -99,6 +99,8 @@ def probabilities(path: Path, samples: Samples) -> np.ndarray:
     ``ValueError`` for a file that is damaged or of another kind, for a sample that it does not
     hold, and for classes that are not those of the labels.
     """
+    if not path.is_file():
+        raise ValueError(f"--probabilities {path} is no file")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             if sum(member.file_size for member in found.zip.infolist()) > MOST:
