@@ -10,8 +10,13 @@ holds it. Data sets, too, are fetched by one process at a time.
 import contextlib
 import errno
 import hashlib
+import lzma
 import os
+import struct
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from multiprocessing import reduction
 from pathlib import Path
 
@@ -23,6 +28,12 @@ except ImportError:  # Windows
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results"
 REPRODUCED = ROOT / "reproduced"
+DAMAGED_ARRAYS = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, OverflowError),
+    *(NotImplementedError, zlib.error, zipfile.BadZipFile, struct.error, lzma.LZMAError),
+    *(tokenize.TokenError, RecursionError),
+)
+"""What numpy may raise for a damaged `.npy` or `.npz`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
 
 
@@ -49,10 +60,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def sha256(path: Path) -> str | None:
-    """The SHA-256 of what the file holds; None if there is no such file."""
+    """The SHA-256 of what the file holds; None if there is no file that can be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
 
 
