@@ -12,12 +12,14 @@ import errno
 import hashlib
 import lzma
 import os
+import shutil
 import struct
 import tempfile
 import tokenize
 import zipfile
 import zlib
 from multiprocessing import reduction
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 try:
@@ -34,12 +36,38 @@ DAMAGED_ARRAYS = (
     *(tokenize.TokenError, RecursionError),
 )
 """What numpy may raise for a damaged `.npy` or `.npz`."""
+TEMPORARY = "labelnoise-run-"  # begins the names of folders for temporary files
+LONGEST_TMPDIR = (
+    70  # characters; below it sockets have 32 more, and 104 is the least that systems take
+)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
 
 
 def output() -> Path:
     """Where notebooks put figures and tables: ``$LABELNOISE_OUT``, by default ``reproduced/``."""
     return Path(os.environ.get("LABELNOISE_OUT") or REPRODUCED)
+
+
+def own_temporaries() -> None:
+    """Gives the temporary files of this process, those of its libraries included (sockets of
+    workers, connection files of notebooks), a folder of their own. It is removed at the end of the
+    process or, where that was killed, by the next one that calls this: nobody locks it any more."""
+    base = Path(tempfile.gettempdir())
+    if fcntl is None or len(os.fsencode(base)) + len(TEMPORARY) + 9 > LONGEST_TMPDIR:
+        return
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=base))
+    lock = take(folder / "lock")
+    if lock is None or take(folder / "lock"):  # no locks here: nobody could tell who is gone
+        shutil.rmtree(folder)
+        return
+    for left in base.glob(f"{TEMPORARY}*/lock"):
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if left.parent.lstat().st_uid == os.getuid() and (free := take(left)):
+                shutil.rmtree(left.parent)
+                os.close(free.handle)
+    tempfile.tempdir = str(folder)
+    # After multiprocessing has removed what it has there.
+    Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
