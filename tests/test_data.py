@@ -1129,6 +1129,17 @@ def test_the_command_line_fails_with_one_message_and_fetches_the_rest(tiny, monk
     assert "Traceback" not in err
 
 
+def test_ctrl_c_is_two_lines_and_what_was_fetched_is_kept(tiny, monkeypatch, capsys):
+    offer(monkeypatch, "mr", fail("official download", KeyboardInterrupt()))
+    offer(monkeypatch, "mnist", deliver(tiny_files()))
+    assert main(["mnist,mr"]) == 130
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "interrupted: data sets that are whole were kept",
+        "run again to fetch the rest",
+    ]
+    assert len(stored(tiny)) == 4
+
+
 def test_importing_the_module_is_light():
     heavy = "{'torch', 'torchvision', 'sklearn', 'pandas', 'PIL', 'tqdm'}"
     done = python(

@@ -270,7 +270,10 @@ def test_a_record_from_before_the_seal_is_read_and_its_numbers_are_held(book):
         book.find(run())
 
 
-def test_a_directory_in_the_place_of_a_record_is_refused_by_name(book):
+@pytest.mark.parametrize("lookups", [True, False])
+def test_a_directory_in_the_place_of_a_record_is_refused_by_name(lookups, book, monkeypatch):
+    if lookups:
+        monkeypatch.setenv(ledger.LOOKUPS, str(book.directory / "lookups"))
     book.path(run()).mkdir(parents=True)
     with pytest.raises(RecordError, match=rf"{run().key}.json cannot be read .*restore it"):
         book.find(run())

@@ -36,10 +36,8 @@ DAMAGED_ARRAYS = (
     *(tokenize.TokenError, RecursionError),
 )
 """What numpy may raise for a damaged `.npy` or `.npz`."""
-TEMPORARY = "labelnoise-run-"  # begins the names of folders for temporary files
-LONGEST_TMPDIR = (
-    70  # characters; below it sockets have 32 more, and 104 is the least that systems take
-)
+TEMPORARY = "labelnoise-"  # begins the names of folders for temporary files
+LONGEST_TMPDIR = 70  # characters: with 32 of a socket more, systems take 103 and more
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
 
 
