@@ -140,7 +140,7 @@ def check_sockets() -> None:
     if os.name == "posix" and len(os.fsencode(folder)) > LONGEST_TMPDIR:
         raise ValueError(
             f"TMPDIR={folder} is too long: the sockets of workers have their names below it, which "
-            f"leaves it {LONGEST_TMPDIR} characters; set a shorter one, for example TMPDIR=/tmp"
+            f"leaves it {LONGEST_TMPDIR} characters; set TMPDIR to a shorter one"
         )
 
 
