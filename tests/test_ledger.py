@@ -174,11 +174,10 @@ def npy(array: np.ndarray) -> bytes:
     return packed.getvalue()
 
 
-def encrypted(raw: bytes) -> bytes:
-    """The directory of a zip, marked so."""
-    directory = bytearray(raw.split(b"PK\1\2")[1])
-    directory[4] |= 1
-    return bytes(directory)
+def marked(raw: bytes, place: int, value: int) -> bytes:
+    """A zip of one member, with a byte of its directory set."""
+    content, directory = raw.split(b"PK\1\2")
+    return content + b"PK\1\2" + directory[:place] + bytes([value]) + directory[place + 1 :]
 
 
 def of_enormous_shape() -> bytes:
@@ -197,7 +196,9 @@ ARRAYS = {
     "of objects": lambda raw: npz(p=np.array([None, 1])),
     "of other names": lambda raw: npz(q=np.zeros(5)),
     "one more": lambda raw: npz(p=np.zeros(5), q=np.zeros(5)),
-    "encrypted": lambda raw: b"PK\1\2".join((raw.split(b"PK\1\2")[0], encrypted(raw))),
+    "encrypted": lambda raw: marked(raw, 4, 1),
+    "packed in an unknown way": lambda raw: marked(raw, 6, 99),
+    "of a later zip": lambda raw: marked(raw, 2, 150),
 }
 
 
