@@ -57,40 +57,6 @@ def test_suspects_come_first(digits):
     pd.testing.assert_frame_equal(table, again)
 
 
-def test_each_sample_is_judged_by_a_network_that_never_saw_it(digits):
-    """As scikit-learn's own cross-validation has it, with any classifier; its classes sorted."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    images, _, given = digits
-    images, names = images[:200].reshape(200, -1), np.array([*"jihgfedcba"])[given[:200]]
-    judge = LogisticRegression(max_iter=500)
-    p = own_data.out_of_sample(images, names, judge, folds=3)
-    split = StratifiedKFold(3, shuffle=True, random_state=0)
-    codes = np.unique(names, return_inverse=True)[1]
-    asked = {"cv": split, "method": "predict_proba"}
-    assert p == pytest.approx(cross_val_predict(judge, images, codes, **asked))
-    table = own_data.ranking(names, p)
-    pd.testing.assert_frame_equal(table, own_data.suspects(images, names, judge, folds=3))
-
-
-def test_one_bar_counts_the_epochs_of_all_folds(digits, monkeypatch):
-    seen = []
-
-    class Bar(own_data.tqdm):
-        def __init__(self, **settings):
-            super().__init__(**settings)
-            seen.append(settings["total"])
-
-        def update(self, n=1):
-            seen.append(n)
-
-    monkeypatch.setattr(own_data, "tqdm", Bar)
-    monkeypatch.setitem(MNIST_PROTOCOL, "epochs", 2)
-    own_data.out_of_sample(digits[0][:100], digits[1][:100] % 2, folds=3)
-    assert seen == [6] + [1] * 6
-
-
 class FirstPixel(ClassifierMixin, BaseEstimator):
     """Sure to 80 % that the first pixel is the class, and refuses to judge what it trained on."""
 

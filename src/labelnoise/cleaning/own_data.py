@@ -5,8 +5,8 @@
     python -m labelnoise.cleaning.own_data embeddings.npy labels.csv
     python -m labelnoise.cleaning.own_data labels.csv --probabilities p.npz
 
-In Python: ``inputs.load``, and ``suspects(X, labels, judge)`` or its two halves, ``out_of_sample``
-and ``ranking``. ``docs/own_labels.md`` has an example of each.
+In Python: ``inputs.load``, and ``suspects(X, labels, judge)`` or its two halves,
+``folds.out_of_sample`` and ``ranking``. ``docs/own_labels.md`` has an example of each.
 
 Each sample is judged by a classifier that never saw it (``folds`` trainings), so that a memorised
 wrong label cannot vouch for itself.
@@ -20,14 +20,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, clone
-from sklearn.model_selection import StratifiedKFold
-from tqdm import tqdm
+from sklearn.base import ClassifierMixin
 
-from labelnoise.checks import check_integer
 from labelnoise.cleaning import inputs, outputs
 from labelnoise.cleaning.arguments import judge, read_arguments
 from labelnoise.cleaning.classifier import NetworkClassifier, encoded
+from labelnoise.cleaning.folds import out_of_sample
 from labelnoise.cleaning.inputs import Samples
 from labelnoise.noise import detection
 
@@ -52,54 +50,6 @@ def suspects(
     check_files(files, len(images))
     detection.cleanlab()
     return ranking(labels, out_of_sample(images, labels, classifier, folds=folds), files=files)
-
-
-def out_of_sample(
-    images: ArrayLike,
-    labels: ArrayLike,
-    classifier: ClassifierMixin | None = None,
-    *,
-    folds: int = 5,
-    also: ArrayLike | None = None,
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    """Each sample's probabilities by a classifier that was trained on all folds but its own:
-    float64 ``[N, K]``, the classes sorted.
-
-    Any scikit-learn classifier will do; the default is ``NetworkClassifier()``. A bar on the
-    terminal shows how far the trainings are. With ``also``, samples that have no label, a pair: of
-    these the mean over the folds comes second.
-
-    Raises ``ValueError`` for labels that are not one for each image, missing, or of one class, for
-    folds that are no integer of at least 2, and for a class with fewer samples than folds; and what
-    the classifier raises.
-    """
-    classifier = NetworkClassifier() if classifier is None else classifier
-    images = np.asarray(images)
-    classes, given = encoded("labels", labels, len(images))
-    check_integer("folds", folds, 2)
-    counts = np.bincount(given)
-    if counts.min() < folds:
-        raise ValueError(
-            f"{len(classes)} classes, and {counts.min()} samples of class "
-            f"{classes[counts.argmin()]}: there must be {folds} samples of each, one a fold; lower "
-            "folds, or leave the class out"
-        )
-    ours = isinstance(classifier, NetworkClassifier)
-    epochs = classifier.recipe().protocol["epochs"] if ours else 1
-    p = np.empty((len(images), len(classes)))
-    rest = np.zeros((0 if also is None else len(also), len(classes)))
-    with tqdm(total=folds * epochs, unit="epoch", disable=None) as bar:  # only on a terminal
-        reports = {"on_epoch": lambda epoch: bar.update()} if ours else {}
-        split = StratifiedKFold(folds, shuffle=True, random_state=0)
-        for seen, unseen in split.split(given, given):
-            made = clone(classifier).fit(images[seen], given[seen], **reports)
-            p[unseen] = made.predict_proba(images[unseen])
-            if len(rest):
-                rest += made.predict_proba(np.asarray(also)) / folds
-            del made  # with its images, before the next fold copies others
-            if not ours:
-                bar.update()
-    return p if also is None else (p, rest)
 
 
 def ranking(
