@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from labelnoise.analysis import stats
 from labelnoise.analysis.rules.rule import Rule
 from labelnoise.config import Noise, Run
+from labelnoise.data import INFO
 from labelnoise.experiments.suspects import CELLS, CLEAN, SEEDS, SIZES, suspect_lists
 from labelnoise.noise.signs import Sign, signs
 from labelnoise.runs.sweep import Outcome
@@ -48,13 +49,10 @@ def signs_of(outcome: Outcome, judge: str = NETWORK) -> list[Sign]:
     return signs(seen, outcome.run.method.folds)
 
 
-def named_rare(outcome: Outcome, judge: str = NETWORK) -> bool:
-    """Whether a sign names the rare class, and at most a third of all classes."""
-    seen = outcome.record["result"]["lists"][judge]["measured"]
-    limit = len(seen["given"]) / 3
-    rare = outcome.run.method.rare
-    found = signs(seen, outcome.run.method.folds)
-    return any(rare in sign.classes and len(sign.classes) <= limit for sign in found)
+def names_rare(sign: Sign, run: Run) -> bool:
+    """Whether a sign names the class that is rare, and at most a third of all classes."""
+    limit = INFO[run.dataset].num_classes / 3
+    return run.method.rare in sign.classes and len(sign.classes) <= limit
 
 
 def kind(run: Run) -> tuple[str, Noise, int, bool]:
@@ -116,7 +114,7 @@ def judge_rare(outcomes: Sequence[Outcome]) -> dict:
     asked = {run.key for run in rare_runs()}
     groups = by_kind([o for o in outcomes if o.run.key in asked])
     rang = {
-        key: sum(named_rare(o) for o in group)
+        key: sum(any(names_rare(sign, o.run) for sign in signs_of(o)) for o in group)
         for key, group in groups.items()
         if len(group) == len(SEEDS)
     }
