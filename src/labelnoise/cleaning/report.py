@@ -25,7 +25,7 @@ ELSEWHERE = """\
 Not looked for here, with cleanlab's call for each (X: features or embeddings, p: probabilities):
   outliers            cleanlab.outlier.OutOfDistribution().fit_score(features=X)
   near duplicates     cleanlab.Datalab({"y": labels}, label_name="y").find_issues(features=X,
-                      issue_types={"near_duplicate": {}})
+                      issue_types={"near_duplicate": {}}), after pip install cleanlab[datalab]
   several annotators  cleanlab.multiannotator.get_label_quality_multiannotator(table, p)"""
 
 

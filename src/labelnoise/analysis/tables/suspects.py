@@ -127,13 +127,13 @@ def seconds_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def verdict_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """What the three rules say, and how close it was."""
     good, rare, false = judge_as_good(outcomes), judge_rare(outcomes), judge_false(outcomes)
+    rang_in_all = sum(n == len(SEEDS) for n in rare["rang"].values())
     rows = {
         "a list as good as a forest's": (
             f"{good['good']} of {len(good['differences'])} cells", good["word"],
         ),
         "a rare class raises an alarm": (
-            f"{sum(n == len(SEEDS) for n in rare['rang'].values())} of {len(rare['rang'])} cells and "
-            "sizes", rare["word"],
+            f"{rang_in_all} of {len(rare['rang'])} cells and sizes", rare["word"],
         ),
         "no alarm is false": (
             f"false in {len(false['false'])} of {false['of']} lists", false["word"],
