@@ -34,6 +34,7 @@ autodoc_default_options = {
     "members": True,
     "exclude-members": "set_fit_request, set_score_request",  # scikit-learn's own
 }
+autodoc_inherit_docstrings = False  # torch's own words say nothing of ours
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
