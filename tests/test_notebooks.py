@@ -71,7 +71,7 @@ def test_profile_paper_trains_every_run_that_a_notebook_asks_for():
     for runs in by_notebook.values():
         assert {run.key for run in runs} <= paper
     assert {run.dataset for run in by_notebook["08_confident_learning"]} == {
-        "mnist", "fashion_mnist"
+        "mnist", "fashion_mnist", "letter", "fashion_mnist_h"
     }  # fmt: skip
 
 
