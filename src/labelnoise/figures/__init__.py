@@ -68,6 +68,7 @@ def save(figure: Figure, name: str) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)
         write_atomically(output() / "figures" / f"{name}.{kind}", buffer.getvalue())
+    figure.stale = False  # or pyplot draws it once more after the cell, for nobody to see
     write_atomically(output() / "figures" / f"{name}.json", origins)
 
 
