@@ -1,7 +1,7 @@
 # `make` lists the targets. Any recent make will do, macOS's included.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env data reproduce test trace audit evidence bench publish clean
+.PHONY: help env data reproduce test trace audit evidence bench publish site site-test archive clean
 
 PYTHON   ?= python3
 DATA     ?= mnist
@@ -19,6 +19,7 @@ COLUMN   :=
 # (The folder counts because an editable install remembers where it was made.)
 STAMP := .venv/.made-from-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)
 RAY   := .venv/.ray-from-$(shell cksum < requirements-ray.lock | cut -d' ' -f1)
+SITE  := .venv/.site-from-$(shell cksum < requirements-site.lock | cut -d' ' -f1)
 PY    := .venv/bin/python
 
 # Conda users activate the environment of environment.yml and pass PYTHON="$(which python)". An
@@ -34,6 +35,7 @@ ifeq ($(shell $(PYTHON) -c '$(READY)' 2>/dev/null && echo ready),ready)
 PY    := $(PYTHON)
 STAMP :=
 RAY   :=
+SITE  :=
 endif
 endif
 
@@ -47,7 +49,7 @@ SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sy
 
 help: ## this list
 	@echo 'usage: make TARGET [DATA=mnist,...] [PROFILE=auto] [EXECUTOR=local] [N=5] [PYTHON=python3]'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## .venv from requirements.lock; does nothing when it is current
 
@@ -84,6 +86,11 @@ $(RAY): $(STAMP)
 	$(PY) $(INSTALL) -r requirements-ray.lock
 	@rm -f .venv/.ray-from-* && touch $@
 
+# Sphinx and what shows the site in a browser, too.
+$(SITE): $(STAMP)
+	$(PY) $(INSTALL) -r requirements-site.lock
+	@rm -f .venv/.site-from-* && touch $@
+
 data: env ## fetch and verify data sets (DATA=mnist,cifar10,...)
 	$(PY) -m labelnoise.data $(DATA)
 
@@ -114,6 +121,16 @@ bench: env ## speed and memory against their targets, into benchmarks/ (about 35
 
 publish: env ## maintainers: refresh the committed notebooks, figures and tables from results/
 	$(PY) -m labelnoise.reproduce --publish
+
+site: env $(SITE) ## the notebooks and docs as web pages, into build/site (nothing is executed)
+	$(PY) -m sphinx -W -q -b html -c docs -d build/doctrees . build/site
+	@echo "Open build/site/index.html"
+
+site-test: site ## the site in a headless browser: links, widths, contrast, the slider
+	$(PY) -m pytest docs/test_site.py
+
+archive: env ## the commit as one file with a manifest, into dist/
+	$(PY) -m labelnoise.reproduce.archive
 
 clean: ## remove reproduced/ (runs trained here too!) and caches; keeps results/, data/ and .venv/
 	rm -rf reproduced build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis

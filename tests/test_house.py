@@ -46,41 +46,45 @@ def locked_by(path: str) -> dict[str, Requirement]:
     return {canonicalize_name((r := Requirement(line)).name): r for line in uncommented(path)}
 
 
-LOCK, RAY_LOCK = locked_by("requirements.lock"), locked_by("requirements-ray.lock")
-BOTH = {**LOCK, **RAY_LOCK}
+LOCK = locked_by("requirements.lock")
+EXTRAS = {name: locked_by(f"requirements-{name}.lock") for name in ("ray", "site")}
+LOCKS = tuple(f"requirements-{name}.lock" for name in EXTRAS)
+ALL = {**LOCK, **EXTRAS["ray"], **EXTRAS["site"]}
 
 
 def pinned(name: str) -> str:
     """The one version that the locks allow."""
-    (pin,) = BOTH[canonicalize_name(name)].specifier
+    (pin,) = ALL[canonicalize_name(name)].specifier
     assert pin.operator == "=="
     assert Version(pin.version).local is None, f"{name}: a local version serves one kind of machine"
     return pin.version
 
 
 def test_every_line_of_the_locks_pins_one_version():
-    lines = uncommented("requirements.lock") + uncommented("requirements-ray.lock")
-    assert len(BOTH) == len(lines), "a package is listed twice"
-    for name in BOTH:
+    lines = [line for file in ("requirements.lock", *LOCKS) for line in uncommented(file)]
+    assert len(ALL) == len(lines), "a package is listed twice"
+    for name in ALL:
         pinned(name)
-    assert not [name for name in BOTH if name.startswith(("nvidia", "triton", "pip", "labelnoise"))]
+    assert not [name for name in ALL if name.startswith(("nvidia", "triton", "pip", "labelnoise"))]
 
 
 def test_the_locks_satisfy_pyproject():
     extras = PROJECT["optional-dependencies"]
-    for line in itertools.chain(PROJECT["dependencies"], *extras.values()):
-        wanted = Requirement(line)
-        if wanted.name != PROJECT["name"]:
-            assert wanted.specifier.contains(pinned(wanted.name)), f"no lock has {line}"
-            assert (canonicalize_name(wanted.name) in LOCK) == (line not in extras["ray"]), line
+    for extra, lines in {"": PROJECT["dependencies"], **extras}.items():
+        for wanted in map(Requirement, lines):
+            if wanted.name != PROJECT["name"]:
+                assert wanted.specifier.contains(pinned(wanted.name)), f"no lock has {wanted}"
+                assert canonicalize_name(wanted.name) in {**LOCK, **EXTRAS.get(extra, {})}, wanted
     assert pinned("torch") == "2.13.0"
     assert pinned("torchvision") == "0.28.0"
 
 
 @in_venv
 def test_what_is_installed_is_what_is_locked():
-    with_ray = importlib.util.find_spec("ray") is not None
-    for name, locked in (BOTH if with_ray else LOCK).items():
+    asked = {name: locked for extra, found in EXTRAS.items()
+             if importlib.util.find_spec({"site": "sphinx"}.get(extra, extra))
+             for name, locked in found.items()}  # fmt: skip
+    for name, locked in {**LOCK, **asked}.items():
         if locked.marker is None or locked.marker.evaluate():
             installed = importlib.metadata.version(name).split("+")[0]
             assert installed == pinned(name), name
@@ -98,7 +102,7 @@ def test_the_lock_is_complete_on_every_platform(python, system):
         "sys_platform": system.lower(),
         "extra": "",
     }
-    here = [n for n, r in BOTH.items() if r.marker is None or r.marker.evaluate(machine)]
+    here = [n for n, r in ALL.items() if r.marker is None or r.marker.evaluate(machine)]
     for name in set(here) - {"torch"}:  # torch's own pins depend on its build
         try:
             requires = importlib.metadata.requires(name) or []
@@ -170,7 +174,7 @@ def package(folder: Path) -> Path:
 @pytest.fixture
 def clone(tmp_path):
     """A folder with what `make env` reads, and a stand-in for Python."""
-    for name in ("Makefile", "requirements.lock", "requirements-ray.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", *LOCKS, "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     package(tmp_path)
     (tmp_path / "python").write_text(FAKE_PYTHON)
@@ -195,8 +199,8 @@ INSTALL = [
 @needs_make
 def test_help_lists_every_target():
     text = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):(?!=)", text, flags=re.M))
-    listed = dict(re.findall(r"^  (\w+) +(\S.*)$", make().stdout, flags=re.M))
+    targets = set(re.findall(r"^([a-z-]+):(?!=)", text, flags=re.M))
+    listed = dict(re.findall(r"^  ([\w-]+) +(\S.*)$", make().stdout, flags=re.M))
     assert set(listed) == targets == set(re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split())
     assert {"help", "env", "data", "reproduce", "test", "audit", "publish", "clean"} <= targets
 
