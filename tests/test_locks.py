@@ -37,7 +37,7 @@ def run(seed: int, epochs: int = 2) -> Run:
 SWEEP = """
     import json, sys
     from pathlib import Path
-    import sklearn.datasets, torch._dynamo
+    import sklearn.datasets
     from labelnoise.experiments import Run
     from labelnoise.runs.ledger import Ledger
     from labelnoise.runs.sweep import train_missing
@@ -48,11 +48,19 @@ SWEEP = """
 """
 
 
-def start_sweep(here: Ledger, *runs: Run) -> subprocess.Popen:
+FORKED = """
+    import multiprocessing, torch._dynamo
+    context = multiprocessing.get_context
+    multiprocessing.get_context = lambda method: context("fork")
+"""
+"""Workers are forked from the sweep: seconds less than to start the server that forks them."""
+
+
+def start_sweep(here: Ledger, *runs: Run, before: str = "") -> subprocess.Popen:
     """A sweep that has imported what it needs and waits for a line."""
     arguments = [str(here.directory), json.dumps([of.config for of in runs])]
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SWEEP), *arguments],
+        [sys.executable, "-c", textwrap.dedent(before) + textwrap.dedent(SWEEP), *arguments],
         start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -84,7 +92,7 @@ def lock_of(here: Ledger, of: Run) -> Path:
 
 def test_two_processes_train_each_run_once_and_both_get_all_records(here):
     runs = [run(seed, epochs=60) for seed in range(6)]
-    both = [start_sweep(here, *runs) for _ in range(2)]
+    both = [start_sweep(here, *runs, before=FORKED) for _ in range(2)]
     for process in both:
         assert process.stdout.readline() == "ready\n"
     for process in both:
