@@ -133,7 +133,8 @@ def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):
         finally:
             if living(process.pid):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            said = process.communicate()[1]
+        assert "ForkServerProcess" not in said, "workers say nothing of an interrupt"
         assert not here.path(LONG).exists()
         assert list(here.records()) == []
         done = epochs_done(here, LONG)
@@ -249,6 +250,12 @@ def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
     assert list(checkpoint(here, of).parent.iterdir()) == [], "the disk is no fuller than before"
     assert train_missing([of], here) == 1
     assert exact(here.find(of)) == exact(train(of, device="cpu"))
+
+
+@pytest.mark.parametrize("threads", [0, 100_000])
+def test_threads_that_no_system_starts_are_refused(threads):
+    with pytest.raises(ValueError, match=rf"threads={threads} must lie in 1\.\.1024"):
+        train(run(), device="cpu", threads=threads)
 
 
 def test_a_checkpoint_that_did_not_fit_leaves_nothing_on_the_full_disk(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -243,6 +244,37 @@ def test_a_lock_on_a_file_that_was_just_removed_is_not_believed(tmp_path, monkey
     lock = files.take(path)
     assert os.path.samestat(os.fstat(lock.handle), os.stat(path))
     assert files.take(path) is None
+
+
+def test_temporary_files_of_a_killed_process_go_with_the_next(tmp_path, monkeypatch):
+    """Those of one that lives stay, and so do folders of others."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(files, "LONGEST_TMPDIR", 1000)
+    ended = []
+    monkeypatch.setattr(files, "Finalize", lambda _, call, args, exitpriority: ended.append(args))
+    killed, living, other = (tmp_path / name for name in
+                             (f"{files.TEMPORARY}k", f"{files.TEMPORARY}l", "else-o"))  # fmt: skip
+    for folder in (killed, living, other):
+        (folder / "pymp-x").mkdir(parents=True)
+        (folder / "lock").touch()
+    held = files.take(living / "lock")
+    files.own_temporaries()
+    ours = Path(tempfile.gettempdir())
+    assert ours.parent == tmp_path
+    assert set(tmp_path.iterdir()) == {living, other, ours}
+    assert ended == [(ours, True)]
+    held.release()
+
+
+def test_nothing_temporary_is_removed_where_locks_cannot_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(files, "LONGEST_TMPDIR", 1000)
+    monkeypatch.setattr(files.fcntl, "flock", lambda handle, how: None)
+    (tmp_path / f"{files.TEMPORARY}k").mkdir()
+    (tmp_path / f"{files.TEMPORARY}k" / "lock").touch()
+    files.own_temporaries()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{files.TEMPORARY}k"]
+    assert tempfile.gettempdir() == str(tmp_path)
 
 
 def hold(lock: files.Lock, connection) -> None:
