@@ -2,6 +2,7 @@
 
 import io
 import os
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -73,12 +74,12 @@ def test_what_a_classifier_cannot_take_is_said_with_the_remedy(few, digits):
             out_of_sample(images, names, made)
     with pytest.raises(ValueError, match=r"for features \[N, D\], take a classifier of scikit"):
         out_of_sample(X, names)
-    with pytest.raises(ValueError, match="LinearSVC.* has no predict_proba"):
+    with pytest.raises(ValueError, match=r"LinearSVC.* has no predict_proba"):
         out_of_sample(X, names, LinearSVC())
 
 
 class Bar(folds.tqdm):
-    seen: list[int] = []
+    seen: ClassVar[list[int]] = []
 
     def __init__(self, **settings):
         super().__init__(**settings)

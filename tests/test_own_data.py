@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from labelnoise import noise
 from labelnoise.cleaning import inputs, outputs, own_data
 from labelnoise.cleaning.classifier import NetworkClassifier
-from labelnoise.experiments import MNIST_PROTOCOL
+from labelnoise.experiments import MNIST_PROTOCOL, suspects
 from labelnoise.files import ROOT
 from labelnoise.noise import detection
 from test_inputs import written
@@ -217,8 +217,8 @@ def test_the_command_writes_the_list(folder, tmp_path, capsys):
     assert sorted(table["file"]) == [f"{i:02}.png" for i in range(60)]
     printed = capsys.readouterr().out
     counts = np.unique(inputs.load(*folder)[1], return_counts=True)[1]
-    assert f"digit 0  {counts[0]}\n  digit 1  {counts[1]}\n" in printed
-    assert "3 trainings of 2 epochs each, on 60 samples" in printed
+    assert f"digit 0 {counts[0]}, digit 1 {counts[1]}" in printed
+    assert "3 times mlp with GCE, 2 epochs, about" in printed
     assert f"{table['suspect'].sum()} of 60 labels are suspect" in printed
 
 
@@ -230,13 +230,14 @@ def test_the_command_trains_as_it_is_told(folder, monkeypatch):
         raise ValueError("enough")
 
     monkeypatch.setattr(own_data, "out_of_sample", watched)
+    monkeypatch.setattr(own_data, "an_epoch", lambda *_: 1)
     assert run(folder) == 1
     assert run(folder, "--loss", "CLL", "--model", "cnn4", "--lr", "0.2", "--epochs", "7",
                "--seed", "3", "--threads", "2", "--folds", "4") == 1  # fmt: skip
     usual = NetworkClassifier().get_params()
-    assert told[0] == ({**usual, "protocol": MNIST_PROTOCOL}, 5)  # the tests have one thread
+    assert told[0] == ({**usual, "protocol": suspects.PROTOCOL, "threads": 1}, 5)
     changed = {"loss": "CLL", "model": "cnn4", "seed": 3, "threads": 2}
-    protocol = {**MNIST_PROTOCOL, "lr": 0.2, "epochs": 7}
+    protocol = {**suspects.PROTOCOL, "lr": 0.2, "epochs": 7}
     assert told[1] == ({**usual, **changed, "protocol": protocol}, 4)
 
 

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -12,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from labelnoise import losses
-from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier
-from labelnoise.config.protocols import MNIST_PROTOCOL
+from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier, fastest_threads
+from labelnoise.experiments.suspects import PROTOCOL
 
 # C of the logistic regression. Wrong labels bend it less at 0.01 than at scikit-learn's default of
 # 1: on scikit-learn's digits with 30 % wrong it ranks them at an average precision of 99 % and not
@@ -65,13 +64,14 @@ def parser() -> argparse.ArgumentParser:
         "features")  # fmt: skip
     for name, default, meaning in (
         ("folds", 5, "trainings"),
-        ("epochs", MNIST_PROTOCOL["epochs"], "of each training of a network"),
-        ("lr", MNIST_PROTOCOL["lr"], "learning rate of the first epoch of a network"),
+        ("epochs", PROTOCOL["epochs"], "of each training of a network"),
+        ("lr", PROTOCOL["lr"], "learning rate of the first epoch of a network"),
         ("seed", 0, "of initialisation and order"),
-        ("threads", torch.get_num_threads(), "CPU threads; the last digits depend on them"),
     ):
         add(f"--{name}", type=type(default), default=default, metavar="N",
             help=f"{meaning} (default: {default})")  # fmt: skip
+    add("--threads", type=int, metavar="N", help="CPU threads; the last digits depend on them "
+        "(default: as many as are fastest for this model)")  # fmt: skip
     add("--loss", default="GCE", choices=losses.LOSSES, metavar="NAME",
         help=f"of the networks (default: GCE): {', '.join(losses.LOSSES)}")  # fmt: skip
     add("--model", default="mlp", choices=NETWORKS, metavar="NAME",
@@ -101,10 +101,9 @@ def judge(chosen: argparse.Namespace, features: bool) -> ClassifierMixin:
         if features:
             raise ValueError("--judge network reads pictures, not features: take "
                              "logistic_regression or random_forest")  # fmt: skip
-        protocol = {**MNIST_PROTOCOL, "epochs": chosen.epochs, "lr": chosen.lr}
-        return NetworkClassifier(
-            chosen.loss, chosen.model, protocol, chosen.seed, threads=chosen.threads
-        )
+        protocol = {**PROTOCOL, "epochs": chosen.epochs, "lr": chosen.lr}
+        threads = fastest_threads(chosen.model) if chosen.threads is None else chosen.threads
+        return NetworkClassifier(chosen.loss, chosen.model, protocol, chosen.seed, threads=threads)
     if name == "random_forest":
         return RandomForestClassifier(random_state=chosen.seed, n_jobs=chosen.threads)
     return make_pipeline(StandardScaler(), LogisticRegression(C=PULL, max_iter=1000))

@@ -14,22 +14,21 @@ wrong label cannot vouch for itself.
 
 import argparse
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 
-from labelnoise.cleaning import inputs, outputs
+from labelnoise.cleaning import inputs, outputs, report
 from labelnoise.cleaning.arguments import judge, read_arguments
 from labelnoise.cleaning.classifier import NetworkClassifier, encoded
-from labelnoise.cleaning.folds import out_of_sample
+from labelnoise.cleaning.folds import check_folds, out_of_sample
 from labelnoise.cleaning.inputs import Samples
-from labelnoise.noise import detection
-
-MANY = 40  # classes, too many to name all
+from labelnoise.noise import detection, signs
 
 # ------------------------------------------------------------------------------ the ranking
 
@@ -72,13 +71,13 @@ def ranking(
     classes, given = encoded("labels", labels, len(p))
     check_files(files, len(p))
     flagged = detection.suspects(given, p, "prune_by_noise_rate")
-    agreed, constant = (p.argmax(axis=1) == given).mean(), np.bincount(given).max() / len(p)
-    if agreed <= constant + 2 * np.sqrt(constant * (1 - constant) / len(p)):  # two standard errors
+    counts, agreed = np.bincount(given), int((p.argmax(axis=1) == given).sum())
+    if signs.learnt_nothing(counts.tolist(), agreed):
         warnings.warn(
-            f"the networks agree with {100 * agreed:.0f} % of the labels, and always naming the "
-            f"most frequent one would with {100 * constant:.0f} %: they have learnt too little to "
-            "judge; try a larger learning rate (ten times, for some thousand images), more epochs, "
-            "or another network",
+            f"the networks agree with {100 * agreed / len(p):.0f} % of the labels, and always "
+            f"naming the most frequent one would with {100 * counts.max() / len(p):.0f} %: they "
+            "have learnt too little to judge; try a larger learning rate (ten times, for some "
+            "thousand images), more epochs, or another network",
             stacklevel=2,
         )
     order = detection.ranked(given, p)
@@ -133,7 +132,7 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.gallery:
         outputs.check_gallery(chosen.gallery, samples, around, [*read, chosen.out, kept])
     outputs.check_room(chosen.out.parent, samples)
-    print(before(samples), flush=True)
+    print(said_before(samples, chosen), flush=True)
     if chosen.probabilities is None:
         p = trained(chosen, samples)
         outputs.save_probabilities(kept, p, np.unique(labels_of(samples)), samples.files)
@@ -145,7 +144,7 @@ def run(chosen: argparse.Namespace) -> None:
     except OSError as error:
         raise OSError(f"{error}; nothing has to be trained again: add --probabilities {kept}"
                       ) from error  # fmt: skip
-    print(after(samples, p, table))
+    print(report.after(labels_of(samples), p[samples.labelled], folds=chosen.folds))
     print(f"the list, the most suspect first: {chosen.out}; its probabilities: {kept}")
     if chosen.gallery:
         drawn = outputs.gallery(chosen.gallery, table, samples, around)
@@ -174,12 +173,7 @@ def trained(chosen: argparse.Namespace, samples: Samples) -> np.ndarray:
     classifier = judge(chosen, X.ndim == 2)
     if not isinstance(classifier, NetworkClassifier):
         X = X.reshape(len(X), -1)
-    classes, counts = np.unique(labels_of(samples), return_counts=True)
-    if counts.min() < 2:
-        rare = ", ".join(classes[counts == 1][:3])
-        raise ValueError(f"1 sample of class {rare}: give a class two at least, or leave it out")
-    of = f"of {chosen.epochs} epochs each, " if X is samples.X and X.ndim > 2 else ""
-    print(f"{chosen.folds} trainings {of}on {labelled.sum()} samples", flush=True)
+    classes = np.unique(labels_of(samples))
     p = np.empty((len(X), len(classes)))
     p[labelled], p[~labelled] = out_of_sample(
         X[labelled], labels_of(samples), classifier, folds=chosen.folds, also=X[~labelled]
@@ -195,7 +189,9 @@ def listed(samples: Samples, p: np.ndarray) -> pd.DataFrame:
     def of(places: np.ndarray) -> list[str] | None:
         return None if files is None else [files[i] for i in places]
 
-    table = ranking(samples.labels[at], p[at], files=of(at))
+    with warnings.catch_warnings():  # the report has an alarm for it
+        warnings.simplefilter("ignore", UserWarning)
+        table = ranking(samples.labels[at], p[at], files=of(at))
     table["index"] = at[table["index"]]
     if not rest.size:
         return table
@@ -208,21 +204,29 @@ def listed(samples: Samples, p: np.ndarray) -> pd.DataFrame:
     return pd.concat([table, below], ignore_index=True)
 
 
-def before(samples: Samples) -> str:
-    """What is said before the training: notes, and the classes with their counts."""
-    classes, counts = np.unique(labels_of(samples), return_counts=True)
+def said_before(samples: Samples, chosen: argparse.Namespace) -> str:
+    """What is said before the training: notes, the classes with their counts, what is trained."""
     notes = [f"note: {note}" for note in samples.notes]
-    wide = max(map(len, classes))
-    lines = [f"  {classes[i]:{wide}}  {counts[i]}" for i in range(len(classes))]
-    if len(lines) > MANY:
-        rare = sorted(np.argsort(counts, kind="stable")[:10])
-        lines = ["  (the ten rarest)", *(lines[i] for i in rare)]
-    return "\n".join([*notes, f"{counts.sum()} labels of {len(classes)} classes:", *lines])
+    training = minutes = None
+    if chosen.probabilities is None:
+        check_folds(*encoded("labels", labels_of(samples), samples.labelled.sum()), chosen.folds)
+        classifier, X = judge(chosen, samples.X.ndim == 2), samples.X[samples.labelled]
+        training = type(classifier).__name__
+        if isinstance(classifier, NetworkClassifier):
+            training = f"{chosen.model} with {chosen.loss}, {chosen.epochs} epochs"
+            minutes = chosen.folds * chosen.epochs * an_epoch(classifier, X, labels_of(samples))
+    words = report.before(
+        labels_of(samples), folds=chosen.folds, training=training or "", minutes=minutes
+    )
+    return "\n".join([*notes, words])
 
 
-def after(samples: Samples, p: np.ndarray, table: pd.DataFrame) -> str:
-    """What is said of the result."""
-    return f"{table['suspect'].sum()} of {samples.labelled.sum()} labels are suspect"
+def an_epoch(classifier: NetworkClassifier, X: np.ndarray, labels: np.ndarray) -> float:
+    """How many minutes an epoch of it takes, by the second of two."""
+    marks = []
+    short = clone(classifier).set_params(protocol={**classifier.recipe().protocol, "epochs": 2})
+    short.fit(X, labels, on_epoch=lambda epoch: marks.append(time.perf_counter()))
+    return (marks[1] - marks[0]) / 60
 
 
 if __name__ == "__main__":
