@@ -235,7 +235,7 @@ def test_the_command_trains_as_it_is_told(folder, monkeypatch):
     assert run(folder, "--loss", "CLL", "--model", "cnn4", "--lr", "0.2", "--epochs", "7",
                "--seed", "3", "--threads", "2", "--folds", "4") == 1  # fmt: skip
     usual = NetworkClassifier().get_params()
-    assert told[0] == ({**usual, "protocol": suspects.PROTOCOL, "threads": 1}, 5)
+    assert told[0] == ({**usual, "protocol": suspects.PROTOCOL}, 5)
     changed = {"loss": "CLL", "model": "cnn4", "seed": 3, "threads": 2}
     protocol = {**suspects.PROTOCOL, "lr": 0.2, "epochs": 7}
     assert told[1] == ({**usual, **changed, "protocol": protocol}, 4)

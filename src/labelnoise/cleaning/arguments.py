@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from labelnoise import losses
-from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier, fastest_threads
+from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier
 from labelnoise.experiments.suspects import PROTOCOL
 
 # C of the logistic regression. Wrong labels bend it less at 0.01 than at scikit-learn's default of
@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
             help=f"{meaning} (default: {default})")  # fmt: skip
     add("--threads", type=int, metavar="N", help="CPU threads; the last digits depend on them "
         "(default: as many as are fastest for this model)")  # fmt: skip
+    add("--device", help="cpu or cuda (default: CUDA where there is one)")
+    add("--early-stopping", type=float, metavar="SHARE", help="stop each network by its accuracy "
+        "on this share of the labels, such as 0.1, that it does not learn from")  # fmt: skip
     add("--loss", default="GCE", choices=losses.LOSSES, metavar="NAME",
         help=f"of the networks (default: GCE): {', '.join(losses.LOSSES)}")  # fmt: skip
     add("--model", default="mlp", choices=NETWORKS, metavar="NAME",
@@ -102,8 +105,10 @@ def judge(chosen: argparse.Namespace, features: bool) -> ClassifierMixin:
             raise ValueError("--judge network reads pictures, not features: take "
                              "logistic_regression or random_forest")  # fmt: skip
         protocol = {**PROTOCOL, "epochs": chosen.epochs, "lr": chosen.lr}
-        threads = fastest_threads(chosen.model) if chosen.threads is None else chosen.threads
-        return NetworkClassifier(chosen.loss, chosen.model, protocol, chosen.seed, threads=threads)
+        return NetworkClassifier(
+            chosen.loss, chosen.model, protocol, chosen.seed, chosen.device,
+            threads=chosen.threads, early_stopping=chosen.early_stopping,
+        )  # fmt: skip
     if name == "random_forest":
         return RandomForestClassifier(random_state=chosen.seed, n_jobs=chosen.threads)
     return make_pipeline(StandardScaler(), LogisticRegression(C=PULL, max_iter=1000))
