@@ -1,5 +1,6 @@
 """The scikit-learn classifier: it trains as a run does, and refuses mistakes before it trains."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -14,6 +15,7 @@ from labelnoise.cleaning import classifier
 from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.losses import CLL
+from labelnoise.seeds import generator
 from labelnoise.training.methods import train
 
 PROTOCOL = {**MNIST_PROTOCOL, "epochs": 8, "lr": 0.05}
@@ -70,7 +72,7 @@ def test_the_network_is_the_one_asked_for_and_sees_every_channel_standardised():
     made = NetworkClassifier("CE", "cnn2", {**PROTOCOL, "epochs": 1}, device="cpu")
     made.fit(pixels.astype(np.uint8), np.arange(40) % 2)
     assert any(isinstance(layer, torch.nn.Conv2d) for layer in made.network_.modules())
-    x = made.task_.batch(made.task_.images)
+    x = made.task_.batch(torch.from_numpy(pixels.astype(np.uint8)))
     assert x.mean(dim=(0, 2, 3)).tolist() == pytest.approx([0.0] * 3, abs=1e-3)
     assert x.std(dim=(0, 2, 3)).tolist() == pytest.approx([1.0] * 3, abs=1e-3)
 
@@ -194,6 +196,65 @@ def test_mean_and_std_are_those_of_floats_without_a_float_copy():
     assert peak < 2 * images.nbytes
 
 
+@pytest.mark.parametrize("model", classifier.NETWORKS)
+def test_early_stopping_returns_the_network_that_agreed_with_most_held_out_labels(digits, model):
+    """The first of equals, on the samples that a run of the same seed would hold out."""
+    images, _, given = digits
+    images = images.repeat(4, axis=2).repeat(4, axis=3)[:300]
+    protocol = {**PROTOCOL, "epochs": 2 if model == "resnet34" else 4}
+    made = NetworkClassifier("CE", model, protocol, device="cpu", early_stopping=0.2, seed=3)
+    made.fit(images, given[:300])
+    val = made.curves_["val_accuracy"]
+    assert len(val) == protocol["epochs"]
+    assert made.best_epoch_ == 1 + val.index(max(val))
+    held_out = torch.randperm(300, generator=generator(3, "split"))[:60].sort().values.numpy()
+    right = made.predict(images[held_out]) == given[held_out]
+    assert 100 * right.mean() == pytest.approx(max(val))
+
+
+def test_early_stopping_saves_a_network_that_learns_wrong_labels_by_heart(digits):
+    images, true, _ = digits
+    given, _ = noise.corrupt(true, noise.symmetric(10, 0.4), seed=0)
+    long = {**MNIST_PROTOCOL, "epochs": 40, "lr": 0.1}
+    tests, labels = data.load("digits", "test")
+    last, stopped = (
+        NetworkClassifier("CE", protocol=long, device="cpu", early_stopping=share).fit(
+            images, given
+        )
+        for share in (None, 0.1)
+    )
+    assert last.best_epoch_ == 40
+    assert stopped.best_epoch_ < 40
+    assert stopped.score(tests, labels) > last.score(tests, labels) + 0.02
+
+
+@pytest.mark.parametrize("early_stopping", [None, 0.1])
+def test_a_pickle_holds_no_image_and_predicts_the_same_to_the_bit(early_stopping):
+    images = np.random.default_rng(0).integers(0, 256, (3000, 1, 28, 28), dtype=np.uint8)
+    protocol = {**PROTOCOL, "epochs": 1}
+    made = NetworkClassifier(protocol=protocol, device="cpu", early_stopping=early_stopping)
+    saved = pickle.dumps(made.fit(images, np.arange(3000) % 3))
+    weights = sum(4 * w.numel() for w in made.network_.parameters())
+    assert len(saved) < weights + 20_000
+    again = pickle.loads(saved)
+    assert np.array_equal(again.predict_proba(images[:50]), made.predict_proba(images[:50]))
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn4"])
+def test_the_default_number_of_threads_is_that_of_fastest_threads(model, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)  # of which the tests allow one
+    with NetworkClassifier(model=model, device="cpu").session() as on:
+        assert on.threads == classifier.fastest_threads(model) == (1 if model == "mlp" else 7)
+
+
+def test_early_stopping_has_to_leave_every_class_a_sample(no_training):
+    held_out = torch.randperm(20, generator=generator(0, "split"))[0]
+    labels = np.where(np.arange(20) == int(held_out), "rare", "usual")
+    made = NetworkClassifier(device="cpu", early_stopping=0.05)
+    with pytest.raises(ValueError, match=r"every sample of class .*'rare'.* \(it has 1\): lower"):
+        made.fit(np.zeros((20, 8, 8), np.uint8), labels)
+
+
 # --------------------------------------------------------------------------------- it refuses
 
 
@@ -263,6 +324,14 @@ def plain(reduction):
             "must be .* with the model 'mlp': its weights",
         ),
         ({"start": NetworkClassifier(seed=-1)}, "seed=-1 must be an integer of at least 0"),
+        ({"early_stopping": 1.0}, "early_stopping=1.0 must be a share .* such as 0.1, or None"),
+        ({"early_stopping": True}, "early_stopping=True must be a share"),
+        ({"early_stopping": 0.1}, "early_stopping=0.1 holds out 0 of 4 samples; take another"),
+        ({"early_stopping": 0.9}, "early_stopping=0.9 holds out 4 of 4 samples"),
+        ({"early_stopping": 0.5, "start": QUICK}, "early_stopping=0.5 does not go with a start"),
+        ({"device": "gpu"}, "device='gpu' must be 'cpu' or 'cuda', or None"),
+        ({"device": "meta"}, "device='meta' must be 'cpu' or 'cuda'"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not there: .* take device='cpu'"),
     ],
 )
 def test_what_the_training_could_not_use_is_refused_before_it(changes, message, no_training):

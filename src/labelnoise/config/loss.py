@@ -36,10 +36,12 @@ class LossSetting:
         """The loss. ``Forward`` and ``Backward`` are made with the matrix ``T``, ``[K, K]``, or
         with that of the noise that they assume, for the classes of ``dataset``."""
         if self.name not in WITH_MATRIX:
-            return losses.build(self.name, **self.parameters)
-        if T is None:
-            T = self.parameters["T"].matrix(dataset)
-        return losses.build(self.name, T=T)
+            loss = losses.build(self.name, **self.parameters)
+        else:
+            T = self.parameters["T"].matrix(dataset) if T is None else T
+            loss = losses.build(self.name, T=T)
+        loss.ignore_index = None  # the labels of a run are all there, and checked before it trains
+        return loss
 
     def check(self, dataset: str) -> None:
         """``ValueError`` if ``dataset`` cannot be trained with it: its matrix is of other classes,
@@ -120,8 +122,9 @@ def loss_setting(name: str, **parameters: object) -> LossSetting:
     The ``T`` of ``Forward`` and ``Backward`` is a noise, ``Estimated``, or either as a config has
     it, e.g. ``{"estimated": "confident_joint", "folds": 5}``. ``ValueError`` for what is none.
     """
-    if "reduction" in parameters:
-        raise ValueError("reduction is not a setting of a run: training takes the mean")
+    if shared := parameters.keys() & losses.base.SHARED:
+        raise ValueError(f"{shared.pop()} is not a setting of a run: training takes the mean, of "
+                         "all samples")  # fmt: skip
     if name not in WITH_MATRIX:
         return LossSetting(name, losses.build(name, **parameters).settings())
     T = parameters.get("T")

@@ -29,8 +29,8 @@ class AGCE(TargetLoss):
     r = 1 for q >= 1, else (a / (a + 1))^(1 - q). q = 1 is MAE/2; a -> 0 is GCE.
     """
 
-    def __init__(self, a: float, q: float, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, a: float, q: float, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.a, self.q = positive("a", a, low=1e-6), positive("q", q)
         self.scale = finite_power(self.a + 1, self.q) / self.q
 
@@ -47,8 +47,8 @@ class AUL(TargetLoss):
     The code of the paper calls it AUE; its ANormL, over all classes, is another loss and not here.
     """
 
-    def __init__(self, a: float, q: float, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, a: float, q: float, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.a, self.q = positive("a", a, low=1.0), positive("q", q)
         finite_power(max(self.a, self.a / (self.a - 1)), self.q)  # what of_p multiplies by scale
         self.scale = (self.a - 1) ** self.q / self.q
@@ -61,8 +61,8 @@ class AUL(TargetLoss):
 class AEL(TargetLoss):
     """Asymmetric exponential loss, ``exp(-p_y / a)``, in [exp(-1/a), 1]; a > 0. r = exp(-1/a)."""
 
-    def __init__(self, a: float, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, a: float, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.a = positive("a", a)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class AMSE(Loss):
     their code for CIFAR-10.
     """
 
-    def __init__(self, a: float = 30.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, a: float = 30.0, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not is_number(a) or not 1 <= a <= 1e6:
             raise ValueError(
                 f"a={a!r} must be a number in [1, 1e6]: below 1 the label itself would not be the "

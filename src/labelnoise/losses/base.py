@@ -1,6 +1,8 @@
 """What all losses share: the call, its checks, the reduction, and the two quantities they use."""
 
+import contextlib
 import inspect
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from labelnoise.checks import is_number
 
 REDUCTIONS = ("mean", "sum", "none")
+SHARED = ("reduction", "ignore_index")  # of every constructor; no hyper-parameters
 
 
 class Loss(nn.Module):
@@ -15,25 +18,52 @@ class Loss(nn.Module):
     ``torch.nn.CrossEntropyLoss``.
 
     A subclass writes ``per_sample(logits, targets) -> [B]``. Logits in half precision are computed
-    in float32. The call checks shapes and dtypes only: whether targets lie in 0..K-1 is checked
-    once before training, because looking at their values would stall a GPU at every step.
+    in float32. Every subclass takes, as torch's loss does,
+
+    - ``reduction``: ``mean`` over the samples, ``sum``, or ``none``, the loss of each, ``[B]``;
+    - ``ignore_index``, by keyword: samples with this target have no loss and no gradient, and do
+      not count in the mean. None, for targets that are known to lie in 0..K-1, saves a GPU five
+      small kernels a call.
 
     Raises ``ValueError`` for an unknown reduction, logits that are not ``[B, K]`` floats with
-    K >= 2, targets that are not ``[B]`` int64, unlike batch sizes, or an empty batch.
+    K >= 2, targets that are not ``[B]`` int64, unlike batch sizes or devices, an empty batch, and
+    any other target outside 0..K-1, with its value. On a GPU a look at the values would stall every
+    step: there torch's own kernels stop the program at such a target ("device-side assert").
     """
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, reduction: str = "mean", *, ignore_index: int | None = -100):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction={reduction!r} is unknown; known: {', '.join(REDUCTIONS)}")
-        self.reduction = reduction
+        if not isinstance(ignore_index, int | None) or isinstance(ignore_index, bool):
+            raise ValueError(f"ignore_index={ignore_index!r} must be an integer, or None")
+        self.reduction, self.ignore_index = reduction, ignore_index
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         raise NotImplementedError
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        loss = self.per_sample(checked(logits, targets), targets)
-        return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()
+        logits, ignored, K = checked(logits, targets), self.ignore_index, logits.shape[1]
+        # On a CPU torch raises at a target that is no column: only then is there one to look for.
+        hopeful = logits.is_cpu and not torch.compiler.is_compiling()
+        every = ignored is None or (hopeful and not 0 <= ignored < K)
+        try:
+            return self.value(logits, targets, None if every else targets != ignored)
+        except (IndexError, RuntimeError):
+            refuse_outside(targets, K, ignored)
+            if not every or ignored is None:
+                raise
+        return self.value(logits, targets, targets != ignored)
+
+    def value(self, logits: Tensor, targets: Tensor, keep: Tensor | None = None) -> Tensor:
+        """The loss of a batch, or of the samples of ``keep``, ``[B]``, as if it had no others."""
+        if keep is None:
+            loss = self.per_sample(logits, targets)
+        else:
+            loss = self.per_sample(logits, targets.where(keep, 0)).where(keep, 0)
+        if self.reduction == "mean":
+            return loss.mean() if keep is None else loss.sum() / keep.sum()
+        return loss.sum() if self.reduction == "sum" else loss
 
     @property
     def name(self) -> str:
@@ -43,11 +73,16 @@ class Loss(nn.Module):
 
     def settings(self) -> dict:
         """The hyper-parameters, by the names of the constructor, as plain JSON values."""
-        names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if name != "reduction"}
+        return {name: getattr(self, name) for name in parameters_of(type(self))}
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+
+
+def parameters_of(loss: Callable[..., Loss]) -> list[str]:
+    """The names of a loss's own hyper-parameters, without those that every loss has."""
+    taken = inspect.signature(loss).parameters.values()
+    return [p.name for p in taken if p.name not in SHARED and p.kind is not p.VAR_KEYWORD]
 
 
 class TargetLoss(Loss):
@@ -69,6 +104,10 @@ class TargetLoss(Loss):
 def checked(logits: Tensor, targets: Tensor) -> Tensor:
     """The logits of a call whose shapes and dtypes are right, in float32 if they were in half
     precision; else ``ValueError``."""
+    for name, given in (("logits", logits), ("targets", targets)):
+        if not isinstance(given, Tensor):
+            raise ValueError(f"{name} must be a tensor, got {type(given).__name__}: "
+                             f"torch.as_tensor({name})")  # fmt: skip
     if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
         raise ValueError(
             f"logits must be floats of shape [B, K] with K >= 2, got "
@@ -84,7 +123,26 @@ def checked(logits: Tensor, targets: Tensor) -> Tensor:
             f"logits and targets must share one batch of at least one sample, got "
             f"{logits.shape[0]} and {targets.shape[0]}"
         )
+    if logits.device != targets.device:
+        raise ValueError(f"logits are on {logits.device}, targets on {targets.device}: move one of "
+                         "them, targets.to(logits.device)")  # fmt: skip
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+
+
+def refuse_outside(targets: Tensor, K: int, ignored: int | None) -> None:
+    """``ValueError`` with the value of a target that is neither one of K classes nor ``ignored``.
+    None is looked for on a GPU, nor inside of vmap, where the values cannot be seen."""
+    outside = (targets < 0) | (targets >= K)
+    if ignored is not None:
+        outside &= targets != ignored
+    with contextlib.suppress(RuntimeError):  # of vmap
+        if targets.is_cpu and outside.any():
+            at = int(outside.nonzero()[0])
+            raise ValueError(
+                f"targets must lie in 0..{K - 1}, but targets[{at}] is {int(targets[at])}; number "
+                "the classes from 0, give the network an output for each, or name the value that "
+                "marks samples without a label: ignore_index"
+            )
 
 
 def log_p_target(logits: Tensor, targets: Tensor) -> Tensor:

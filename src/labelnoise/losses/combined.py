@@ -1,13 +1,12 @@
 """Sums of two losses, and a wrapper that clips the logits of any loss."""
 
-import inspect
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from labelnoise.checks import flag, positive
-from labelnoise.losses.base import Loss, weights
+from labelnoise.losses.base import Loss, parameters_of, weights
 
 
 class Sum(Loss):
@@ -26,8 +25,9 @@ class Sum(Loss):
         beta: float = 1.0,
         name: str | None = None,
         reduction: str = "mean",
+        **shared: int | None,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, **shared)
         self.first, self.second = first, second
         self.alpha, self.beta = weights(alpha, beta)
         self.known_as = name or f"{first.name}+{second.name}"
@@ -53,9 +53,16 @@ def sum_of(first: type[Loss], second: type[Loss], name: str | None = None) -> Ca
     """The constructor of a sum, e.g. ``sum_of(NCE, AGCE)(alpha=1, beta=4, a=6, q=1.5)``: every
     hyper-parameter goes to the loss that has it."""
 
-    def make(alpha: float = 1.0, beta: float = 1.0, reduction: str = "mean", **parameters) -> Sum:
-        own = {k: parameters.pop(k) for k in _parameters(first) if k in parameters}
-        return Sum(first(**own), second(**parameters), alpha, beta, name, reduction)
+    def make(
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        reduction: str = "mean",
+        ignore_index: int | None = -100,
+        **parameters,
+    ) -> Sum:
+        own = {k: parameters.pop(k) for k in parameters_of(first) if k in parameters}
+        parts = first(**own), second(**parameters)
+        return Sum(*parts, alpha, beta, name, reduction, ignore_index=ignore_index)
 
     return make
 
@@ -71,9 +78,14 @@ class LogitClip(Loss):
     """
 
     def __init__(
-        self, loss: Loss, tau: float = 1.5, released: bool = False, reduction: str = "mean"
+        self,
+        loss: Loss,
+        tau: float = 1.5,
+        released: bool = False,
+        reduction: str = "mean",
+        **shared: int | None,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, **shared)
         self.loss = loss
         self.tau = positive("tau", tau)
         self.released = flag("released", released)
@@ -96,12 +108,12 @@ def clipped(loss: type[Loss]) -> Callable[..., LogitClip]:
     """The constructor of a loss on clipped logits, e.g. ``clipped(GCE)(tau=1.5, q=0.7)``."""
 
     def make(
-        tau: float = 1.5, released: bool = False, reduction: str = "mean", **parameters
+        tau: float = 1.5,
+        released: bool = False,
+        reduction: str = "mean",
+        ignore_index: int | None = -100,
+        **parameters,
     ) -> LogitClip:
-        return LogitClip(loss(**parameters), tau, released, reduction)
+        return LogitClip(loss(**parameters), tau, released, reduction, ignore_index=ignore_index)
 
     return make
-
-
-def _parameters(loss: type[Loss]) -> list[str]:
-    return [name for name in inspect.signature(loss).parameters if name != "reduction"]

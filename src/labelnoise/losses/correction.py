@@ -6,6 +6,7 @@ the cross-entropy -log p_j.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -35,8 +36,8 @@ class Mixture(Loss):
     (``theory.model_the_noise.redrawn_rate`` turns the one into the other).
     """
 
-    def __init__(self, rate: float, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, rate: float, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not is_number(rate) or not 0 <= rate < 1:
             raise ValueError(
                 f"rate={rate!r} must be a number of at least 0 and below 1: the share of labels "
@@ -56,11 +57,12 @@ class MatrixLoss(Loss):
     """A loss with a transition matrix T: ``[K, K]``, row-stochastic, nested lists or an array.
 
     ``T`` is kept as given, as nested lists of floats; what a call needs of it is a float64 buffer
-    that follows the module to its device and is cast to the dtype of the logits.
+    that follows the module to its device, not to another dtype (``half()``), and is cast to the
+    dtype of the logits.
     """
 
-    def __init__(self, T: ArrayLike, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, T: ArrayLike, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.T = matrix(T).tolist()
 
     def rows(self, values: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
@@ -70,7 +72,17 @@ class MatrixLoss(Loss):
                 f"T is for {len(self.T)} classes, but the logits have {logits.shape[1]}: "
                 "build the loss with the matrix of this data set"
             )
-        return values.to(logits.dtype)[targets]
+        values = values.to(logits.dtype)
+        if torch.compiler.is_compiling():  # there index_select would read -1 as the last row
+            return values.gather(0, targets[:, None].expand_as(logits))
+        return values.index_select(0, targets)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MatrixLoss":
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            self._buffers[name] = buffer.to(self._buffers[name].device)
+        return self
 
     def extra_repr(self) -> str:
         return f"T=[{len(self.T)}, {len(self.T)}]"
@@ -89,8 +101,8 @@ class Forward(MatrixLoss):
     column of zeros: such a label cannot be given, so that no p explains it.
     """
 
-    def __init__(self, T: ArrayLike, reduction: str = "mean"):
-        super().__init__(T, reduction)
+    def __init__(self, T: ArrayLike, reduction: str = "mean", **shared: int | None):
+        super().__init__(T, reduction, **shared)
         T = np.asarray(self.T)
         if (never := np.flatnonzero(~T.any(axis=0))).size:
             raise ValueError(
@@ -119,8 +131,8 @@ class Backward(MatrixLoss):
     for a T that is singular or has a condition number above 1e6.
     """
 
-    def __init__(self, T: ArrayLike, reduction: str = "mean"):
-        super().__init__(T, reduction)
+    def __init__(self, T: ArrayLike, reduction: str = "mean", **shared: int | None):
+        super().__init__(T, reduction, **shared)
         condition = np.linalg.cond(self.T)
         if not condition <= MAX_CONDITION:
             raise ValueError(
@@ -152,8 +164,14 @@ class Bootstrap(Loss):
     none.
     """
 
-    def __init__(self, beta: float | None = None, hard: bool = False, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        beta: float | None = None,
+        hard: bool = False,
+        reduction: str = "mean",
+        **shared: int | None,
+    ):
+        super().__init__(reduction, **shared)
         self.hard = flag("hard", hard)
         usual = 0.8 if hard else 0.95
         self.beta = positive("beta", usual if beta is None else beta, high=1.0)

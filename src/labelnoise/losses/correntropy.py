@@ -49,8 +49,9 @@ class CLL(Loss):
         form: str = "target",
         normalise: bool = False,
         reduction: str = "mean",
+        **shared: int | None,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, **shared)
         self.sigma = bandwidth("sigma", sigma)
         if form not in FORMS:
             raise ValueError(f"form={form!r} is unknown; known: {', '.join(FORMS)}")
@@ -86,8 +87,8 @@ class GeneralisedCLL(TargetLoss):
     IEEE TSP 2016 (arXiv 1504.02931); its use on labels is ours.
     """
 
-    def __init__(self, alpha: float, beta: float, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, alpha: float, beta: float, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.alpha, self.beta = positive("alpha", alpha, high=100), bandwidth("beta", beta)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -106,8 +107,14 @@ class MixtureCLL(TargetLoss):
     where the narrow one has given up. Mixture correntropy with centre 0; its use on labels is ours.
     """
 
-    def __init__(self, sigmas: Sequence[float], weights: Sequence[float], reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        sigmas: Sequence[float],
+        weights: Sequence[float],
+        reduction: str = "mean",
+        **shared: int | None,
+    ):
+        super().__init__(reduction, **shared)
         for name, values in (("sigmas", sigmas), ("weights", weights)):
             if not hasattr(values, "__len__"):
                 raise ValueError(f"{name}={values!r} must be a list of numbers")

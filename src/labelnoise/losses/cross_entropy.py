@@ -31,8 +31,14 @@ class FL(TargetLoss):
     gradient, as the code of APL and ALFs does: the same value, another training.
     """
 
-    def __init__(self, gamma: float = 0.5, detach: bool = False, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        gamma: float = 0.5,
+        detach: bool = False,
+        reduction: str = "mean",
+        **shared: int | None,
+    ):
+        super().__init__(reduction, **shared)
         self.gamma, self.detach = focal(gamma, detach)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -54,8 +60,8 @@ class GCE(TargetLoss):
     their q = 0.7 as default.
     """
 
-    def __init__(self, q: float = 0.7, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, q: float = 0.7, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.q = positive("q", q, high=1.0)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -69,8 +75,8 @@ class TaylorCE(TargetLoss):
     order = 1 is MAE/2; order -> inf is CE. Feng et al., IJCAI 2020, pp. 2206-2212.
     """
 
-    def __init__(self, order: int = 6, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, order: int = 6, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not isinstance(order, int) or isinstance(order, bool) or order < 1:
             raise ValueError(f"order={order!r} must be an integer of at least 1")
         self.order = order
@@ -90,8 +96,8 @@ class PHuberCE(TargetLoss):
     public re-implementation dmizr/phuber.
     """
 
-    def __init__(self, tau: float = 10.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, tau: float = 10.0, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.tau = positive("tau", tau, low=1.0)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -107,8 +113,8 @@ class ClippedCE(TargetLoss):
     has to lie above log K, the loss of an untrained network, for training to start.
     """
 
-    def __init__(self, bound: float = math.log(100), reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, bound: float = math.log(100), reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.bound = positive("bound", bound)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -123,8 +129,8 @@ class LabelSmoothing(Loss):
     label smoothing, Wei et al., ICML 2022 (arXiv 2106.04149).
     """
 
-    def __init__(self, epsilon: float = 0.1, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, epsilon: float = 0.1, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not is_number(epsilon) or epsilon >= 1:
             raise ValueError(f"epsilon={epsilon!r} must be a number below 1")
         self.epsilon = float(epsilon)
@@ -144,8 +150,8 @@ class LDRKL(Loss):
     through a softplus and are divided by their mean.
     """
 
-    def __init__(self, lam: float = 10.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, lam: float = 10.0, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.lam = positive("lam", lam)
 
     @property

@@ -29,8 +29,8 @@ class GJS(TargetLoss):
     third, the prediction for another augmentation, needs a second pass and is not here.
     """
 
-    def __init__(self, pi: float = 0.5, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, pi: float = 0.5, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not is_number(pi) or not 1e-3 <= pi < 1:
             raise ValueError(f"pi={pi!r} must be a number of at least 0.001 and below 1")
         self.pi = float(pi)
@@ -52,8 +52,8 @@ class CE_eps(Loss):
     the gradient of every label below p_y = 1e-3; the formula does not, and neither do we.
     """
 
-    def __init__(self, m: float = 1e5, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, m: float = 1e5, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if not is_number(m) or m < 0:
             raise ValueError(f"m={m!r} must be a number of at least 0")
         self.m = float(m)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labelnoise.checks import is_number
-from labelnoise.losses.base import Loss, checked
+from labelnoise.losses.base import Loss
 
 
 class DMI(Loss):
@@ -47,8 +47,8 @@ class DMI(Loss):
     half precision). Works under ``torch.compile`` and, over whole batches, under ``vmap``.
     """
 
-    def __init__(self, floor: float = 1e-17, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, floor: float = 1e-17, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         if reduction != "mean":
             raise ValueError(
                 f"reduction={reduction!r} is not possible: the determinant belongs to the whole "
@@ -64,8 +64,7 @@ class DMI(Loss):
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         raise ValueError("DMI has no value per sample: the determinant belongs to the whole batch")
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        logits = checked(logits, targets)
+    def value(self, logits: Tensor, targets: Tensor, keep: Tensor | None = None) -> Tensor:
         B, K = logits.shape
         if B < K:
             raise ValueError(
@@ -73,16 +72,20 @@ class DMI(Loss):
                 "matrices of rank 1, so det U = 0 whatever the network says; take batches of many "
                 f"times {K} samples, and leave out a smaller last one"
             )
-        det = determinant(K * joint(logits, targets)).abs()
+        det = determinant(K * joint(logits, targets, keep)).abs()
         return (K * math.log(K) - torch.log(det + self.floor)).to(logits.dtype)
 
 
-def joint(logits: Tensor, targets: Tensor) -> Tensor:
-    """U = (1/B) sum_b one-hot(y_b) softmax(z_b)^T in float64, ``[K, K]``: rows are labels."""
+def joint(logits: Tensor, targets: Tensor, keep: Tensor | None = None) -> Tensor:
+    """U = (1/B) sum_b one-hot(y_b) softmax(z_b)^T in float64, ``[K, K]``: rows are labels. Samples
+    that are not in ``keep``, ``[B]``, are left out."""
     p = torch.softmax(logits.double(), dim=1)
-    classes = torch.arange(p.shape[1], device=targets.device)
-    one_hot = (classes[:, None] == targets).to(p.dtype)  # [K, B]
-    return one_hot @ p / p.shape[0]
+    labels = targets if keep is None else targets.where(keep, 0)
+    one_hot = torch.zeros_like(p.T, memory_format=torch.contiguous_format)  # [K, B]
+    one_hot = one_hot.scatter(0, labels[None], 1)
+    if keep is None:
+        return one_hot @ p / p.shape[0]
+    return one_hot * keep @ p / keep.sum()
 
 
 def determinant(A: Tensor) -> Tensor:

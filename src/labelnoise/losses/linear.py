@@ -32,8 +32,8 @@ class RCE(TargetLoss):
     [0, -A]; A < 0. It is -A/2 times MAE. Wang et al., ICCV 2019 (arXiv 1908.06112).
     """
 
-    def __init__(self, A: float = RCE_LOG_ZERO, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, A: float = RCE_LOG_ZERO, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.A = log_zero(A)
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
@@ -54,8 +54,9 @@ class SCE(TargetLoss):
         beta: float = 1.0,
         A: float = RCE_LOG_ZERO,
         reduction: str = "mean",
+        **shared: int | None,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, **shared)
         self.alpha, self.beta = weights(alpha, beta)
         self.A = log_zero(A)
 

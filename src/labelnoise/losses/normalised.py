@@ -39,8 +39,14 @@ class NFL(Loss):
     Ma et al., ICML 2020. ``detach`` as in FL: it holds every (1 - p_k)^gamma constant.
     """
 
-    def __init__(self, gamma: float = 0.5, detach: bool = False, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        gamma: float = 0.5,
+        detach: bool = False,
+        reduction: str = "mean",
+        **shared: int | None,
+    ):
+        super().__init__(reduction, **shared)
         self.gamma, self.detach = focal(gamma, detach)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -57,8 +63,8 @@ class NGCE(Loss):
     The normalisation of Ma et al., ICML 2020, applied to GCE, as in their code.
     """
 
-    def __init__(self, q: float = 0.7, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, q: float = 0.7, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.q = positive("q", q, high=1.0)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -75,8 +81,8 @@ class NNCE(Loss):
     negative loss); p_min = 1e-7 as in its code. A batch with K >= 1/p_min classes is refused.
     """
 
-    def __init__(self, p_min: float = 1e-7, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, p_min: float = 1e-7, reduction: str = "mean", **shared: int | None):
+        super().__init__(reduction, **shared)
         self.p_min = positive("p_min", p_min, high=0.5)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
