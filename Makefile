@@ -100,7 +100,7 @@ reproduce: env $(if $(filter ray,$(EXECUTOR)),$(RAY)) ## the main job: data, tra
 test: env ## every test, and every notebook against its committed outputs
 	@$(if $(RAY),$(MAKE) -s $(RAY) || echo "Without Ray the tests of the cluster are skipped.")
 	$(PY) -m labelnoise.data mnist
-	$(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
 # It answers on a fresh clone, too: without .venv the records are shown, and nothing is recomputed.
 # The labels of rows hold brackets and quotes: they reach the program through the environment.

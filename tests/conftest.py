@@ -25,6 +25,9 @@ def pytest_configure(config):
     # what they draw must not land in figures/ and tables/.
     config.out = tempfile.mkdtemp(prefix="labelnoise-tests-")
     os.environ["LABELNOISE_OUT"] = config.out
+    # Two tests run at a time on two cores: where each kernel and process that they start had two
+    # threads more, these would spend up to nine tenths of the time on waiting for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)  # float sums depend on the number of threads
 
 

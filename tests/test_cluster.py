@@ -297,7 +297,8 @@ def test_ray_address_names_the_cluster_and_without_it_ray_is_this_machine(here, 
     asked = []
 
     def init(address: str, **options: object) -> None:
-        asked.append((address, options.get("num_cpus")))
+        reachable = ray._private.ray_constants.ENABLE_RAY_CLUSTER
+        asked.append((address, options.get("num_cpus"), options.get("_node_ip_address"), reachable))
         raise RuntimeError("not today")
 
     monkeypatch.setattr(ray, "init", init)
@@ -306,7 +307,12 @@ def test_ray_address_names_the_cluster_and_without_it_ray_is_this_machine(here, 
         monkeypatch.setenv("RAY_ADDRESS", address if named else "")
         with pytest.raises(SweepError, match="not today; start one, correct RAY_ADDRESS, or unset"):
             train_missing(SHORT, here, executor="ray")
-    assert asked == [(address, None) if named else ("local", available_cores())]
+    default = ray._private.ray_constants.ENABLE_RAY_CLUSTER
+    cluster, alone = (
+        (address, None, None, default),
+        ("local", available_cores(), "127.0.0.1", False),
+    )
+    assert asked == [cluster if named else alone]
 
 
 @needs_ray

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import tarfile
 import threading
 import time
 import zipfile
+import zlib
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +30,7 @@ import numpy as np
 import pytest
 
 from labelnoise import data, files
-from labelnoise.data import download, features, formats, made, sources
+from labelnoise.data import download, features, formats, made, photos, sources
 from labelnoise.data.__main__ import main
 from labelnoise.data.download import DataError
 from labelnoise.data.sources import Source
@@ -313,6 +316,13 @@ def test_a_damaged_file_is_refused_by_name(tiny, damage, suffix):
     assert data.load("mnist", "test")[1].tolist() == [5, 6, 7]  # the other split is whole
 
 
+def test_a_gzipped_file_that_unpacks_to_too_much_is_refused_by_name(tiny, monkeypatch):
+    write(tiny, {f"{name}.gz": gzip.compress(content) for name, content in tiny_files().items()})
+    monkeypatch.setattr(formats, "LARGEST", 20)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz holds more than 20 bytes"):
+        data.load("mnist")
+
+
 def test_the_published_hashes_are_the_ones_in_force(monkeypatch, tmp_path):
     monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
     write(tmp_path, tiny_files())
@@ -424,6 +434,39 @@ def test_the_md5s_are_those_of_torchvision():
     assert published == formats.PICKLE_MD5
 
 
+def png(width: int, height: int) -> bytes:
+    """A PNG of that size, black, in as many bytes as it takes to say so."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        length, crc = len(content).to_bytes(4), zlib.crc32(name + content).to_bytes(4)
+        return length + name + content + crc
+
+    head = width.to_bytes(4) + height.to_bytes(4) + b"\x08\x02\0\0\0"
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(60_000, 60_000), (1024, 10_001), (1000, 10), (1024, 2)]
+)
+def test_a_sheet_of_another_size_is_refused_by_name_before_it_is_decoded(width, height, tmp_path):
+    pytest.importorskip("PIL")
+    (tmp_path / "sheet.png").write_bytes(png(width, height))
+    with pytest.raises(DataError, match=r"sheet.png cannot be read"):
+        formats.read_sheet(tmp_path / "sheet.png")
+
+
+def test_an_enormous_photo_is_refused_by_name(tmp_path):
+    pytest.importorskip("PIL")
+    (tmp_path / "cat.0.jpg").write_bytes(png(60_000, 60_000))
+    with pytest.raises(ValueError, match=r"cat.0.jpg is damaged or no image"):
+        photos.pixels([tmp_path / "cat.0.jpg"], 8)
+
+
 # ---------------------------------------------------------------------- what is made here
 
 
@@ -453,6 +496,14 @@ def test_what_is_kept_is_read_in_its_parts_and_a_caller_cannot_change_it(kept):
         ("inputs.npy", DAMAGE["truncated"]),
         ("labels.npy", DAMAGE["a flipped bit"]),
         ("labels.npy", DAMAGE["another file"]),
+        ("inputs.npy", lambda raw: raw.replace(b"(5, 4), ", b"(5, 4,, ")),
+        ("inputs.npy", lambda raw: raw.replace(b"(5, 4), }   ", b"(5, 4000), }")),
+        ("inputs.npy", lambda raw: b""),
+        ("inputs.npy", lambda raw: b"PK\3\4"),
+        ("inputs.npy", lambda raw: b"PK\5\6" + bytes(18)),
+        ("made.json", lambda raw: b"7"),
+        ("made.json", lambda raw: b"[" * 100_000),
+        ("made.json", lambda raw: raw.replace(b'"train": 3', b'"train": "3"')),
         ("made.json", lambda raw: raw[:-3]),
         ("made.json", lambda raw: b"{}"),
         ("made.json", lambda raw: raw.replace(b'"weights": "a"', b'"weights": "b"')),
@@ -755,10 +806,19 @@ def test_data_that_are_there_need_no_network_and_no_client(monkeypatch):
 class Server(BaseHTTPRequestHandler):
     content: bytes | dict[str, bytes] = b""
     promised = 0
+    pause = 0.0
 
     def do_GET(self):
         if self.path.startswith("/silent"):
             time.sleep(15)  # longer than any test waits
+            return
+        if self.path.startswith("/endless"):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):  # until the client has gone
+                while True:
+                    self.wfile.write(b"." if self.pause else b"0123456789" * 10_000)
+                    time.sleep(self.pause)
             return
         content = self.content
         if isinstance(content, dict):
@@ -787,7 +847,7 @@ def server(monkeypatch):
 
 
 def test_a_download_arrives_without_a_bar_in_a_log_file(server, tmp_path, capfd):
-    download.download(f"{server}/file", tmp_path / "file")
+    download.download(f"{server}/file", tmp_path / "file", size=100_000)
     assert (tmp_path / "file").read_bytes() == Server.content
     assert capfd.readouterr() == ("", "")
 
@@ -795,15 +855,53 @@ def test_a_download_arrives_without_a_bar_in_a_log_file(server, tmp_path, capfd)
 def test_a_truncated_download_is_not_taken(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Server, "promised", len(Server.content) + 1)
     with pytest.raises(OSError, match="ended after 100000 of 100001 bytes"):
-        download.download(f"{server}/file", tmp_path / "file")
+        download.download(f"{server}/file", tmp_path / "file", size=100_000)
 
 
 def test_a_silent_server_is_given_up_after_the_timeout(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     start = time.monotonic()
     with pytest.raises(OSError, match="timed out"):
-        download.download(f"{server}/silent", tmp_path / "file")
+        download.download(f"{server}/silent", tmp_path / "file", size=1)
     assert time.monotonic() - start < 1.2
+
+
+def test_an_endless_download_is_given_up_at_its_bound(server, tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="sends more than 1050576 bytes, not 1000"):
+        download.download(f"{server}/endless", tmp_path / "file", size=1000)
+    assert (tmp_path / "file").stat().st_size < 1_050_577
+    monkeypatch.setattr(Server, "promised", 2_000_000)
+    with pytest.raises(OSError, match="sends more than"):  # at once
+        download.download(f"{server}/file", tmp_path / "file", size=1000)
+    assert (tmp_path / "file").stat().st_size == 0
+
+
+def test_a_download_of_a_byte_now_and_then_is_given_up_in_time(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    monkeypatch.setattr(Server, "pause", 0.02)
+    start = time.monotonic()
+    with pytest.raises(OSError, match=r"is too slow: \d+ bytes so far"):
+        download.download(f"{server}/endless", tmp_path / "file", size=1)
+    assert time.monotonic() - start < 1.5
+
+
+def test_torchvisions_download_is_bounded_too(tmp_path, torchvision_mnist, server, monkeypatch):
+    monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/endless/"])
+    with pytest.raises((OSError, RuntimeError), match="sends more than"):
+        sources.from_torchvision("MNIST", size=100).fetch(tmp_path)
+
+
+def test_sigterm_in_the_midst_of_a_fetch_leaves_nothing_behind(tiny, monkeypatch):
+    def fetch(folder: Path) -> None:
+        write(folder, tiny_files())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    offer(monkeypatch, "mnist", Source("a source", fetch))
+    with pytest.raises(SystemExit) as ended:
+        data.load("mnist")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert list(tiny.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.fixture
@@ -824,7 +922,7 @@ def torchvision_mnist(monkeypatch, server):
 def test_torchvisions_download_lands_in_its_own_layout_and_quietly(
     tiny, torchvision_mnist, monkeypatch, capfd
 ):
-    official = sources.from_torchvision("MNIST")
+    official = sources.from_torchvision("MNIST", size=100)
     offer(monkeypatch, "mnist", official)
     assert data.load("mnist")[1].tolist() == [0, 1, 2]
     assert stored(tiny) == sorted(f"MNIST/raw/{name}" for name in tiny_files())
@@ -840,7 +938,7 @@ def test_torchvisions_download_gives_up_on_a_silent_server(
     monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/silent/"])
     start = time.monotonic()
     with pytest.raises((OSError, RuntimeError), match="timed out"):
-        sources.from_torchvision("MNIST").fetch(tmp_path)
+        sources.from_torchvision("MNIST", size=100).fetch(tmp_path)
     assert time.monotonic() - start < 1.2
     assert socket.getdefaulttimeout() is None
 
@@ -863,23 +961,32 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+@pytest.mark.parametrize(("pack", "name"), [(tar_gz, "x.tar.gz"), (zipped, "x.zip")])
+def test_an_archive_that_unpacks_to_too_much_is_refused(pack, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 1000)
+    (tmp_path / name).write_bytes(pack({"a": bytes(1001)}))
+    with pytest.raises(DataError, match=f"a in {name} takes 1001 bytes"):
+        download.extract(tmp_path / name, tmp_path, {"a": "a"})
+    assert stored(tmp_path) == [name]
+
+
 def test_an_official_archive_and_an_official_file_land_in_their_places(
     server, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(Server, "content", tar_gz({"in/a": b"A", "in/b": b"B", "c": b"C"}))
-    archive = sources.from_address(f"{server}/x.tar.gz", {"in/a": "mr/a", "in/b": "mr/b"})
+    archive = sources.from_address(f"{server}/x.tar.gz", {"in/a": "mr/a", "in/b": "mr/b"}, size=9)
     archive.fetch(tmp_path)
     assert stored(tmp_path) == ["mr/a", "mr/b"]
-    sources.from_address(f"{server}/y.pt", {"y.pt": "n/y.pt"}).fetch(tmp_path)
+    sources.from_address(f"{server}/y.pt", {"y.pt": "n/y.pt"}, size=9).fetch(tmp_path)
     assert (tmp_path / "n/y.pt").read_bytes() == Server.content
     monkeypatch.setattr(Server, "content", zipped({"in/b": b"zipped"}))
-    sources.from_address(f"{server}/x.zip", {"in/b": "z/b"}).fetch(tmp_path)
+    sources.from_address(f"{server}/x.zip", {"in/b": "z/b"}, size=9).fetch(tmp_path)
     assert (tmp_path / "z/b").read_bytes() == b"zipped"
     with pytest.raises(DataError, match=r"x.zip holds no file in/z"):
-        sources.from_address(f"{server}/x.zip", {"in/z": "z"}).fetch(tmp_path)
+        sources.from_address(f"{server}/x.zip", {"in/z": "z"}, size=9).fetch(tmp_path)
     monkeypatch.setattr(Server, "content", tar_gz({"in/a": b"A"}))
     with pytest.raises(DataError, match=r"x.tar.gz holds no file in/z"):
-        sources.from_address(f"{server}/x.tar.gz", {"in/z": "z"}).fetch(tmp_path)
+        sources.from_address(f"{server}/x.tar.gz", {"in/z": "z"}, size=9).fetch(tmp_path)
     monkeypatch.setattr(Server, "content", Server.content[:60])
     with pytest.raises((OSError, EOFError, tarfile.TarError)):
         archive.fetch(tmp_path)
@@ -968,6 +1075,17 @@ def test_a_failing_client_is_quoted_and_a_missing_one_named(script, tmp_path, mo
         download.run_client(["npm", "pack"], tmp_path, size=1)
 
 
+def test_a_client_that_brings_too_much_or_takes_too_long_is_ended(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "SPARE_OF_CLIENTS", 0)
+    script("npm", "while :; do echo 0123456789 >> got; done")
+    with pytest.raises(DataError, match="bytes arrived, where 10 were expected"):
+        download.run_client(["npm", "pack"], tmp_path, size=10)
+    monkeypatch.setattr(download, "PATIENCE", 0.1)
+    script("npm", "exec sleep 60")
+    with pytest.raises(DataError, match="too slow: 0 bytes arrived so far"):
+        download.run_client(["npm", "pack"], tmp_path, size=1)
+
+
 def test_a_client_that_stalls_is_ended(script, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "STALL", 0.3)
     script("npm", "exec sleep 60")
@@ -1009,6 +1127,17 @@ def test_the_command_line_fails_with_one_message_and_fetches_the_rest(tiny, monk
     assert "mnist: train 3, test 3" in out
     assert err.count("error: data set mr") == 1
     assert "Traceback" not in err
+
+
+def test_ctrl_c_is_two_lines_and_what_was_fetched_is_kept(tiny, monkeypatch, capsys):
+    offer(monkeypatch, "mr", fail("official download", KeyboardInterrupt()))
+    offer(monkeypatch, "mnist", deliver(tiny_files()))
+    assert main(["mnist,mr"]) == 130
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "interrupted: data sets that are whole were kept",
+        "run again to fetch the rest",
+    ]
+    assert len(stored(tiny)) == 4
 
 
 def test_importing_the_module_is_light():

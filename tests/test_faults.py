@@ -133,7 +133,8 @@ def test_a_sweep_killed_again_and_again_completes_to_the_bit(here):
         finally:
             if living(process.pid):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            said = process.communicate()[1]
+        assert "ForkServerProcess" not in said, "workers say nothing of an interrupt"
         assert not here.path(LONG).exists()
         assert list(here.records()) == []
         done = epochs_done(here, LONG)
@@ -251,6 +252,12 @@ def test_a_disk_that_fills_up_under_a_sweep_loses_nothing(here):
     assert exact(here.find(of)) == exact(train(of, device="cpu"))
 
 
+@pytest.mark.parametrize("threads", [0, 100_000])
+def test_threads_that_no_system_starts_are_refused(threads):
+    with pytest.raises(ValueError, match=rf"threads={threads} must lie in 1\.\.1024"):
+        train(run(), device="cpu", threads=threads)
+
+
 def test_a_checkpoint_that_did_not_fit_leaves_nothing_on_the_full_disk(tmp_path, monkeypatch):
     def full(path: Path, content: bytes) -> None:
         with path.open("wb") as file:
@@ -309,18 +316,19 @@ HURT = """
     from labelnoise.experiments import Run
     from labelnoise.runs.ledger import Ledger
 
-    build, what = models.build, sys.argv[3]
+    build, fates = models.build, json.loads(sys.argv[3])
 
-    def hurt(name, shape, num_classes, seed):  # the run of seed 1 meets `what`, the others do not
-        if seed == 1 and what == "allocator":
+    def hurt(name, shape, num_classes, seed):  # runs of some seeds meet a fate, the others do not
+        what = fates.get(str(seed))
+        if what == "allocator":
             torch.empty(2**40, dtype=torch.float64)  # more than any machine has
-        if seed == 1 and what == "limit":
+        if what == "limit":
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**20,) * 2)
             bytearray(2**28)
-        if seed == 1 and what == "killer":
+        if what == "killer":
             os.kill(os.getpid(), signal.SIGKILL)
-        if seed == 1 and what == "word":  # dies while it speaks
+        if what == "word":  # dies while it speaks
             os.write(pipe[0], struct.pack("!i", 1000) + b"half a message")
             os.kill(os.getpid(), signal.SIGKILL)
         return build(name, shape, num_classes, seed)
@@ -338,31 +346,34 @@ HURT = """
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "why"),
-    [
-        ("allocator", "RuntimeError: .*can't allocate memory"),
-        ("limit", "MemoryError"),
-        ("killer", r"its process died \(exit code -9\): .*memory ran out"),
-        ("word", r"its process died \(exit code -9\): .*memory ran out"),
-    ],
-)
-def test_a_run_that_runs_out_of_memory_is_named_and_the_others_finish(what, why, here, tmp_path):
-    if what == "limit" and not Path("/proc/self/statm").exists():
-        pytest.skip("needs /proc")
-    runs = [run(seed=seed) for seed in range(4)]
+FATES = {
+    "allocator": r"RuntimeError: .*can't allocate memory",
+    "limit": "MemoryError",
+    "killer": r"its process died \(exit code -9\): .*memory ran out",
+    "word": r"its process died \(exit code -9\): .*memory ran out",
+}
+
+
+def test_runs_that_run_out_of_memory_are_named_and_the_others_finish(here, tmp_path):
+    """In one sweep, before, between and after the others, so that each has to go on alone."""
+    fates = dict(zip((1, 2, 4, 5), FATES, strict=True))
+    if not Path("/proc/self/statm").exists():
+        del fates[2]
+    runs = [run(seed=seed) for seed in range(7)]
     script = tmp_path / "hurt.py"
     script.write_text(textwrap.dedent(HURT))
     configs = json.dumps([of.config for of in runs])
-    command = [sys.executable, str(script), str(here.directory), configs, what]
+    command = [sys.executable, str(script), str(here.directory), configs, json.dumps(fates)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
-    assert "SweepError: 1 of 4 runs failed; the others are recorded" in done.stderr
-    assert re.search(rf"CE, seed 1 \({runs[1].key}\): {why}", done.stderr)
-    assert [here.find(of) is None for of in runs] == [False, True, False, False]
+    assert f"SweepError: {len(fates)} of 7 runs failed; the others are recorded" in done.stderr
+    for seed, what in fates.items():
+        assert re.search(rf"CE, seed {seed} \({runs[seed].key}\): {FATES[what]}", done.stderr)
+    assert {of.seed for of in runs if here.find(of) is None} == set(fates)
     assert list((here.directory / ".checkpoints").iterdir()) == []
-    assert train_missing(runs, here) == 1
-    assert exact(here.find(runs[1])) == exact(train(runs[1], device="cpu"))
+    assert train_missing(runs, here) == len(fates)
+    for seed in fates:
+        assert exact(here.find(runs[seed])) == exact(train(runs[seed], device="cpu"))
 
 
 READ_ONLY = """

@@ -376,7 +376,8 @@ FLOORS = [
     {"training", "experiments"},
     {"runs"},
     {"analysis"},
-    {"figures", "cleaning"},
+    {"figures"},
+    {"cleaning"},
     {"reproduce"},
 ]
 """From the ground up. A file imports only from floors below its own, and from its own room; on the

@@ -1,11 +1,15 @@
 """A record is written whole or not at all, and believed only when it is whole."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import zipfile
+from random import Random
 
+import numpy as np
 import pytest
 
 from labelnoise.config import config_key
@@ -158,6 +162,84 @@ def test_a_damaged_or_edited_record_is_refused_with_the_remedy(damage, book):
             read()
 
 
+def npz(**arrays: object) -> bytes:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    return packed.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    packed = io.BytesIO()
+    np.save(packed, array)
+    return packed.getvalue()
+
+
+def marked(raw: bytes, place: int, value: int) -> bytes:
+    """A zip of one member, with a byte of its directory set."""
+    content, directory = raw.split(b"PK\1\2")
+    return content + b"PK\1\2" + directory[:place] + bytes([value]) + directory[place + 1 :]
+
+
+def of_enormous_shape() -> bytes:
+    """An array of 200 bytes whose header says that it is larger than any memory."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        header = npy(np.zeros(25)).replace(b"(25,), }" + b" " * 15, b"(25" + b"0" * 15 + b",), }")
+        opened.writestr("p.npy", header)
+    return packed.getvalue()
+
+
+ARRAYS = {
+    "empty": lambda raw: b"",
+    "an array alone": lambda raw: npy(np.zeros(5)),
+    "of an enormous shape": lambda raw: of_enormous_shape(),
+    "of objects": lambda raw: npz(p=np.array([None, 1])),
+    "of other names": lambda raw: npz(q=np.zeros(5)),
+    "one more": lambda raw: npz(p=np.zeros(5), q=np.zeros(5)),
+    "encrypted": lambda raw: marked(raw, 4, 1),
+    "packed in an unknown way": lambda raw: marked(raw, 6, 99),
+    "of a later zip": lambda raw: marked(raw, 2, 150),
+}
+
+
+@pytest.fixture
+def with_arrays(book) -> Ledger:
+    book.write({**record(), "arrays": {"p": np.linspace(0, 1, 200)}})
+    return book
+
+
+@pytest.mark.parametrize("damage", ARRAYS)
+def test_arrays_that_are_not_the_records_are_refused_by_name(damage, with_arrays):
+    path = with_arrays.path(run()).with_suffix(".npz")
+    path.write_bytes(ARRAYS[damage](path.read_bytes()))
+    with pytest.raises(RecordError, match=rf"arrays {path} are damaged"):
+        with_arrays.arrays(run())
+
+
+def test_damaged_arrays_are_refused_by_name_whatever_was_damaged(with_arrays):
+    """A byte changed, cut off or inserted, 150 times."""
+    path, random = with_arrays.path(run()).with_suffix(".npz"), Random(2)
+    whole, same = path.read_bytes(), with_arrays.arrays(run())["p"]
+    refused = 0
+    for _ in range(150):
+        place, byte = random.randrange(len(whole)), bytes([random.randrange(256)])
+        cut = random.choice((0, 1, len(whole)))
+        path.write_bytes(whole[:place] + byte + whole[place + cut :])
+        try:
+            assert np.array_equal(with_arrays.arrays(run())["p"], same)
+        except RecordError as error:
+            refused += str(path) in str(error)
+    assert refused > 120
+
+
+def test_arrays_that_claim_too_much_are_refused_before_they_are_unpacked(with_arrays, monkeypatch):
+    path = with_arrays.path(run()).with_suffix(".npz")
+    path.write_bytes(npz(p=np.zeros(ledger.LARGEST // 8, dtype=np.int64)))
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *arguments: pytest.fail("unpacked"))
+    with pytest.raises(RecordError, match=rf"one claims {ledger.LARGEST + 128} bytes"):
+        with_arrays.arrays(run())
+
+
 def test_no_flipped_bit_changes_what_a_record_says(book):
     """Each byte in turn: the record is refused by name, or still says the same (a space that became
     another one). Only without the name of its seal it is read as one from before there were seals,
@@ -189,7 +271,10 @@ def test_a_record_from_before_the_seal_is_read_and_its_numbers_are_held(book):
         book.find(run())
 
 
-def test_a_directory_in_the_place_of_a_record_is_refused_by_name(book):
+@pytest.mark.parametrize("lookups", [True, False])
+def test_a_directory_in_the_place_of_a_record_is_refused_by_name(lookups, book, monkeypatch):
+    if lookups:
+        monkeypatch.setenv(ledger.LOOKUPS, str(book.directory / "lookups"))
     book.path(run()).mkdir(parents=True)
     with pytest.raises(RecordError, match=rf"{run().key}.json cannot be read .*restore it"):
         book.find(run())

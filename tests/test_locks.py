@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -36,7 +37,7 @@ def run(seed: int, epochs: int = 2) -> Run:
 SWEEP = """
     import json, sys
     from pathlib import Path
-    import sklearn.datasets, torch._dynamo
+    import sklearn.datasets
     from labelnoise.experiments import Run
     from labelnoise.runs.ledger import Ledger
     from labelnoise.runs.sweep import train_missing
@@ -47,11 +48,19 @@ SWEEP = """
 """
 
 
-def start_sweep(here: Ledger, *runs: Run) -> subprocess.Popen:
+FORKED = """
+    import multiprocessing, torch._dynamo
+    context = multiprocessing.get_context
+    multiprocessing.get_context = lambda method: context("fork")
+"""
+"""Workers are forked from the sweep: seconds less than to start the server that forks them."""
+
+
+def start_sweep(here: Ledger, *runs: Run, before: str = "") -> subprocess.Popen:
     """A sweep that has imported what it needs and waits for a line."""
     arguments = [str(here.directory), json.dumps([of.config for of in runs])]
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SWEEP), *arguments],
+        [sys.executable, "-c", textwrap.dedent(before) + textwrap.dedent(SWEEP), *arguments],
         start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -83,7 +92,7 @@ def lock_of(here: Ledger, of: Run) -> Path:
 
 def test_two_processes_train_each_run_once_and_both_get_all_records(here):
     runs = [run(seed, epochs=60) for seed in range(6)]
-    both = [start_sweep(here, *runs) for _ in range(2)]
+    both = [start_sweep(here, *runs, before=FORKED) for _ in range(2)]
     for process in both:
         assert process.stdout.readline() == "ready\n"
     for process in both:
@@ -243,6 +252,37 @@ def test_a_lock_on_a_file_that_was_just_removed_is_not_believed(tmp_path, monkey
     lock = files.take(path)
     assert os.path.samestat(os.fstat(lock.handle), os.stat(path))
     assert files.take(path) is None
+
+
+def test_temporary_files_of_a_killed_process_go_with_the_next(tmp_path, monkeypatch):
+    """Those of one that lives stay, and so do folders of others."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(files, "LONGEST_TMPDIR", 1000)
+    ended = []
+    monkeypatch.setattr(files, "Finalize", lambda _, call, args, exitpriority: ended.append(args))
+    killed, living, other = (tmp_path / name for name in
+                             (f"{files.TEMPORARY}k", f"{files.TEMPORARY}l", "else-o"))  # fmt: skip
+    for folder in (killed, living, other):
+        (folder / "pymp-x").mkdir(parents=True)
+        (folder / "lock").touch()
+    held = files.take(living / "lock")
+    files.own_temporaries()
+    ours = Path(tempfile.gettempdir())
+    assert ours.parent == tmp_path
+    assert set(tmp_path.iterdir()) == {living, other, ours}
+    assert ended == [(ours, True)]
+    held.release()
+
+
+def test_nothing_temporary_is_removed_where_locks_cannot_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(files, "LONGEST_TMPDIR", 1000)
+    monkeypatch.setattr(files.fcntl, "flock", lambda handle, how: None)
+    (tmp_path / f"{files.TEMPORARY}k").mkdir()
+    (tmp_path / f"{files.TEMPORARY}k" / "lock").touch()
+    files.own_temporaries()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{files.TEMPORARY}k"]
+    assert tempfile.gettempdir() == str(tmp_path)
 
 
 def hold(lock: files.Lock, connection) -> None:

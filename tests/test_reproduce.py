@@ -17,6 +17,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
@@ -196,7 +197,9 @@ def test_outputs_that_were_deleted_or_changed_by_hand_are_made_again(steps_of, h
     assert picture.read_text() == " ".join(run.key for run in RUNS)
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", '{"inputs": {}}', '{"inputs": [], "records": 1}'])
+@pytest.mark.parametrize(
+    "state", ["", "{", "[]", "[" * 100_000, '{"inputs": {}}', '{"inputs": [], "records": 1}']
+)
 def test_a_state_that_is_not_one_is_no_state(state, steps_of, here):
     make(steps_of(), here)
     steps_of().path.write_text(state)
@@ -412,6 +415,26 @@ def test_runs_of_another_noise_are_not_averaged_in_the_report():
     table = report.trained(ce)
     assert list(table.index) == ["CE: mnist, cnn4, symmetric, 0.6", "CE: mnist, cnn4, clean"]
     assert [*table["last epoch"]] == ["50.00", "99.00"]
+
+
+@pytest.mark.parametrize("became", [False, True])
+def test_ctrl_c_is_two_lines_that_say_how_to_resume(became, monkeypatch, capsys):
+    def interrupted(*arguments: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if became:  # as in a notebook's client, whose kernel is gone, too
+                raise DeadKernelError("Kernel died") from None
+            raise
+
+    monkeypatch.setattr(job, "reproduce", interrupted)
+    assert job.main(["--profile", "replay"]) == 130
+    lines = capsys.readouterr().err.split("\n")
+    assert lines[1].startswith("interrupted: ")
+    assert lines[2:] == ["`make reproduce` again goes on from there", ""]
+    monkeypatch.setattr(job, "reproduce", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        job.main(["--profile", "replay"])
 
 
 def test_expected_time_counts_every_training_and_no_diverged_run(monkeypatch):

@@ -113,6 +113,7 @@ def compared(monkeypatch) -> Callable:
     monkeypatch.setattr(
         tuning, "chosen_places", lambda found, cells: {cell: centre[cell] for cell in cells}
     )
+    monkeypatch.setattr(tuning, "maps", list)  # of no use then, and long to read
 
     def made(value: Callable, cells=tuple(TUNED_CELLS)) -> list[Outcome]:
         found = []

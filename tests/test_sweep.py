@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -360,9 +361,121 @@ def test_the_command_line_trains_a_grid_once(tmp_path, capsys):
     assert capsys.readouterr().out == "0 runs trained, 2 were already recorded\n"
 
 
-def test_the_command_line_keeps_to_the_seeds_asked_for(tmp_path, no_training, capsys):
-    sweep.main(["smoke", "--seeds", "3", "--into", str(tmp_path)])
-    assert capsys.readouterr().out == "0 runs trained, 0 were already recorded\n"
+def test_the_command_line_keeps_to_the_seeds_asked_for(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(sweep, "train_missing", lambda runs, *_, **__: asked.extend(runs) or 0)
+    sweep.main(["parity", "--seeds", "2", "0", "--into", str(tmp_path)])
+    assert {of.seed for of in asked} == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (["--seeds", "0", "-1"], "no run of these grids has the seed -1; their seeds are 0"),
+        (["--seeds", "77"], "no run of these grids has the seed 77"),
+        (["--into", ""], "argument --into: it is empty; name a folder"),
+    ],
+)
+def test_what_would_train_nothing_or_anywhere_is_refused(wrong, why, no_training, capsys):
+    with pytest.raises(SystemExit) as ended:
+        sweep.main(["smoke", *wrong])
+    assert ended.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_ctrl_c_is_two_lines_that_say_how_to_resume(tmp_path, monkeypatch, capsys):
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "train_missing", interrupt)
+    assert sweep.main(["smoke", "--into", str(tmp_path)]) == 130
+    said = capsys.readouterr().err.split("\n")
+    assert said[0] == ""  # ends the line of a bar, and of ^C
+    assert said[1].startswith("interrupted: what was finished is recorded")
+    assert said[2:] == ["run again to resume", ""]
+
+
+class AtOnce:
+    """An executor whose runs are trained at once, but for one that dies and leaves half a file."""
+
+    def __init__(self, dies: Run | None = None):
+        self.out, self.dies = [], dies
+
+    def room(self) -> int:
+        return 2
+
+    def start(self, of: Run, lock: object, checkpoint: Path) -> None:
+        self.out.append(of)
+        if of == self.dies:
+            checkpoint.with_name(f"{checkpoint.name}.77.partial").touch()
+
+    def poll(self, timeout: float):
+        while self.out:
+            of = self.out.pop()
+            made = {"config": of.config, "result": {"diverged_at": None}, "curves": {}}
+            yield of, *(("failed", "it died") if of == self.dies
+                        else ("record", {**made, "provenance": {}}))  # fmt: skip
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_sweep_does_not_look_through_all_files_for_every_run(here, monkeypatch):
+    looks = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, *how: looks.append(how) or glob(self, *how))
+    monkeypatch.setitem(sweep.EXECUTORS, "local", lambda todo, workers: AtOnce())
+    runs = [run(seed=seed) for seed in range(20)]
+    assert train_missing(runs, here) == 20
+    for of in runs:  # as kills left them
+        (here.directory / ".checkpoints" / f"{of.key}.pt").touch()
+    assert train_missing(runs, here) == 0
+    assert list((here.directory / ".checkpoints").iterdir()) == []
+    assert len(looks) < 10
+
+
+def test_what_a_dead_or_interrupted_worker_left_half_written_is_removed(here, monkeypatch):
+    monkeypatch.setitem(sweep.EXECUTORS, "local", lambda todo, workers: AtOnce(dies=SHORT[1]))
+    with pytest.raises(SweepError, match="it died"):
+        train_missing(SHORT, here)
+    assert list((here.directory / ".checkpoints").iterdir()) == []
+
+    def interrupt(self: AtOnce, timeout: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AtOnce, "poll", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_missing(SHORT, here)
+    assert list((here.directory / ".checkpoints").iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_checkpoints_is_named_and_records_are_still_read(
+    here, monkeypatch
+):
+    monkeypatch.setitem(sweep.EXECUTORS, "local", lambda todo, workers: AtOnce())
+    train_missing(SHORT[:1], here)
+    (here.directory / ".checkpoints").rmdir()
+    (here.directory / ".checkpoints").touch()
+    assert train_missing(SHORT[:1], here) == 0
+    with pytest.raises(SweepError, match=rf"cannot write to {here.directory}: .*\.checkpoints"):
+        train_missing(SHORT, here)
+
+
+def test_a_damaged_record_that_cannot_be_moved_aside_is_named(here, monkeypatch):
+    def closed(self: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    here.path(SHORT[0]).mkdir(parents=True)
+    monkeypatch.setattr(Path, "replace", closed)
+    with pytest.raises(RecordError, match=rf"{SHORT[0].key}.json cannot be moved aside: .*denied"):
+        missing(SHORT, here)
+
+
+def test_a_tmpdir_too_long_for_sockets_is_refused_before_any_training(here, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "t" * 90)
+    with pytest.raises(ValueError, match=r"TMPDIR=/ttt.* is too long.*set TMPDIR to a shorter one"):
+        train_missing(SHORT, here)
+    assert list(here.records()) == []
 
 
 @pytest.mark.parametrize(

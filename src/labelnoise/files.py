@@ -10,9 +10,16 @@ holds it. Data sets, too, are fetched by one process at a time.
 import contextlib
 import errno
 import hashlib
+import lzma
 import os
+import shutil
+import struct
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from multiprocessing import reduction
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 try:
@@ -23,12 +30,42 @@ except ImportError:  # Windows
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results"
 REPRODUCED = ROOT / "reproduced"
+DAMAGED_ARRAYS = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, OverflowError),
+    *(NotImplementedError, zlib.error, zipfile.BadZipFile, struct.error, lzma.LZMAError),
+    *(tokenize.TokenError, RecursionError),
+)
+"""What numpy may raise for a damaged `.npy` or `.npz`."""
+TEMPORARY = "labelnoise-"  # begins the names of folders for temporary files
+LONGEST_TMPDIR = 70  # characters: with 32 of a socket more, systems take 103 and more
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without them answer
 
 
 def output() -> Path:
     """Where notebooks put figures and tables: ``$LABELNOISE_OUT``, by default ``reproduced/``."""
     return Path(os.environ.get("LABELNOISE_OUT") or REPRODUCED)
+
+
+def own_temporaries() -> None:
+    """Gives the temporary files of this process, those of its libraries included (sockets of
+    workers, connection files of notebooks), a folder of their own. It is removed at the end of the
+    process or, where that was killed, by the next one that calls this: nobody locks it any more."""
+    base = Path(tempfile.gettempdir())
+    if fcntl is None or len(os.fsencode(base)) + len(TEMPORARY) + 9 > LONGEST_TMPDIR:
+        return
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=base))
+    lock = take(folder / "lock")
+    if lock is None or take(folder / "lock"):  # no locks here: nobody could tell who is gone
+        shutil.rmtree(folder)
+        return
+    for left in base.glob(f"{TEMPORARY}*/lock"):
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if left.parent.lstat().st_uid == os.getuid() and (free := take(left)):
+                shutil.rmtree(left.parent)
+                os.close(free.handle)
+    tempfile.tempdir = str(folder)
+    # After multiprocessing has removed what it has there.
+    Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -49,10 +86,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def sha256(path: Path) -> str | None:
-    """The SHA-256 of what the file holds; None if there is no such file."""
+    """The SHA-256 of what the file holds; None if there is no file that can be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
 
 

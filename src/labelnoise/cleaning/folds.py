@@ -54,14 +54,7 @@ def out_of_sample(
     classifier = NetworkClassifier() if classifier is None else classifier
     X, also = samples(X), None if also is None else samples(also)
     classes, given = encoded("labels", y, X.shape[0])
-    check_integer("folds", folds, 2)
-    counts = np.bincount(given)
-    if counts.min() < folds:
-        raise ValueError(
-            f"{len(classes)} classes, and {counts.min()} samples of class "
-            f"{classes[counts.argmin()]}: there must be {folds} samples of each, one a fold; lower "
-            "folds, or leave the class out"
-        )
+    check_folds(classes, given, folds)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(f"{classifier!r} has no predict_proba: it cannot say how sure it is; wrap "
                          "it in sklearn.calibration.CalibratedClassifierCV, or take another"
@@ -82,6 +75,20 @@ def out_of_sample(
             if not ours:
                 bar.update()
     return p if more is None else (p, more)
+
+
+def check_folds(classes: np.ndarray, given: np.ndarray, folds: int) -> None:
+    """``ValueError`` unless each of the ``classes`` has a sample for every fold, of at least 2."""
+    check_integer("folds", folds, 2)
+    counts = np.bincount(given)
+    rare, n = classes[counts.argmin()], counts.min()
+    if n < 2:
+        raise ValueError(f"1 sample of class {rare}: give a class two at least, or leave it out")
+    if n < folds:
+        raise ValueError(
+            f"{len(classes)} classes, and {n} samples of class {rare}: there must be {folds} "
+            "samples of each, one a fold; lower folds, or leave the class out"
+        )
 
 
 def samples(X: ArrayLike) -> ArrayLike:

@@ -1,133 +1,34 @@
-"""Your own images and labels: a ranked list of the labels that are likely wrong.
+"""Your own labels: a ranked list of those that are likely wrong.
 
     python -m labelnoise.cleaning.own_data photos/ labels.csv --out suspects.csv
+    python -m labelnoise.cleaning.own_data photos/                    # a folder for each class
+    python -m labelnoise.cleaning.own_data embeddings.npy labels.csv
+    python -m labelnoise.cleaning.own_data labels.csv --probabilities p.npz
 
-``photos/`` holds the images, all of one size, in any format of 8 bits that Pillow reads;
-``labels.csv`` has the columns ``file`` and ``label``, a row an image. In Python: ``load``, and
-``suspects(images, labels)`` or its two halves, ``folds.out_of_sample`` and ``ranking``.
+In Python: ``inputs.load``, and ``suspects(X, labels, judge)`` or its two halves,
+``folds.out_of_sample`` and ``ranking``. ``docs/own_labels.md`` has an example of each.
 
-Each image is judged by a network that never saw it (``folds`` trainings), so that a memorised wrong
-label cannot vouch for itself.
+Each sample is judged by a classifier that never saw it (``folds`` trainings), so that a memorised
+wrong label cannot vouch for itself.
 """
 
 import argparse
-import csv
-import io
-import os
 import sys
+import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 
-from labelnoise import losses
-from labelnoise.cleaning.classifier import NETWORKS, NetworkClassifier, encoded
-from labelnoise.cleaning.folds import out_of_sample
-from labelnoise.config.protocols import MNIST_PROTOCOL
-from labelnoise.noise import detection
-
-# --------------------------------------------------------------------- a folder and a table
-
-
-def load(folder: str | Path, table: str | Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Images uint8 ``[N, C, H, W]`` (C = 1 if all are grey, else 3), labels ``[N]`` as text, and
-    their file names as the table has them, in its order.
-
-    Raises ``ValueError`` for what is no folder, for a table that ``rows`` or images that
-    ``picture`` refuses, for files that are in only one of folder and table (hidden files and
-    ``.csv`` in the folder may be), and for images of different sizes.
-    """
-    folder, table = Path(folder), Path(table)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder: name the one that holds the images")
-    files, labels = rows(table)
-    paths = [os.path.normpath(name) for name in files]
-    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    images = {
-        name
-        for name, path in there.items()
-        if not (hidden(name) or path.suffix.lower() == ".csv" or path.samefile(table))
-    }
-    for what, names in (
-        (f"in {table} but not in {folder}", set(paths) - set(there)),
-        (f"in {folder} but not in {table}", images - set(paths)),
-    ):
-        if names:
-            raise ValueError(f"{len(names)} files are {what}, for example {min(names)}")
-    pictures = [picture(folder / path) for path in paths]
-    for name, found in zip(files, pictures, strict=True):
-        if found.shape[1:] != pictures[0].shape[1:]:
-            raise ValueError(f"{name} is of size {found.shape[1:]}, {files[0]} of "
-                             f"{pictures[0].shape[1:]}; resize them to one size")  # fmt: skip
-    shape = max(len(found) for found in pictures), *pictures[0].shape[1:]
-    stacked = np.empty((len(pictures), *shape), dtype=np.uint8)
-    for image, found in zip(stacked, pictures, strict=True):
-        image[:] = found  # a grey one fills all channels
-    return stacked, np.array(labels), files
-
-
-def rows(table: Path) -> tuple[list[str], list[str]]:
-    """Files and labels of the table, all as text: a class may be called ``NA`` or ``None``.
-
-    Raises ``ValueError`` for a table that is not UTF-8, without the two columns or without rows, a
-    row without a file or a label, and a file that is named twice.
-    """
-    try:
-        text = table.read_text(encoding="utf-8-sig")  # Excel begins with a mark
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{table} is no UTF-8 text ({error}): save it as CSV UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text))
-    complete = {"file", "label"} <= set(reader.fieldnames or ())
-    found = [(row, reader.line_num) for row in reader] if complete else []
-    if not found:
-        raise ValueError(f"{table} must have the columns file and label, separated by commas, and "
-                         f"at least one row; its columns are {reader.fieldnames}")  # fmt: skip
-    named: dict[str, int] = {}
-    for row, line in found:
-        for column in ("file", "label"):
-            if not (row[column] or "").strip():
-                raise ValueError(f"{table}, line {line}: the {column} is empty; fill it in, or "
-                                 "leave the line out")  # fmt: skip
-        path = os.path.normpath(row["file"])
-        if path in named:
-            raise ValueError(f"{table} names {path} twice, in lines {named[path]} and {line}; "
-                             "leave one of them out")  # fmt: skip
-        named[path] = line
-    return [row["file"] for row, _ in found], [row["label"] for row, _ in found]
-
-
-def hidden(name: str) -> bool:
-    """Whether a file or one of its folders is hidden, as ``.DS_Store`` is."""
-    return any(part.startswith(".") for part in Path(name).parts)
-
-
-def picture(path: Path) -> np.ndarray:
-    """uint8 ``[C, H, W]``, C = 1 if it is grey, else 3; what is transparent shows white below it,
-    and what a camera held sideways is turned as its tag says. ``ValueError`` names a file that is
-    damaged, no image, or of more than 8 bits a channel."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            if image.mode == "F" or image.mode.startswith("I"):  # convert() would cut at 255
-                raise ValueError(f"{path} has more than 8 bits a channel (Pillow's mode "
-                                 f"{image.mode}): scale it to 0..255 and convert to 8 bit"
-                                 )  # fmt: skip
-            image = ImageOps.exif_transpose(image)
-            grey = image.mode in ("1", "L", "LA", "La")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow's SyntaxError is a broken PNG
-        raise ValueError(f"{path} is damaged or no image that Pillow can read: {error}") from error
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
-
+from labelnoise.cleaning import inputs, outputs, report
+from labelnoise.cleaning.arguments import judge, read_arguments
+from labelnoise.cleaning.classifier import NetworkClassifier, encoded
+from labelnoise.cleaning.folds import check_folds, out_of_sample
+from labelnoise.cleaning.inputs import Samples
+from labelnoise.noise import detection, signs
 
 # ------------------------------------------------------------------------------ the ranking
 
@@ -170,13 +71,13 @@ def ranking(
     classes, given = encoded("labels", labels, len(p))
     check_files(files, len(p))
     flagged = detection.suspects(given, p, "prune_by_noise_rate")
-    agreed, constant = (p.argmax(axis=1) == given).mean(), np.bincount(given).max() / len(p)
-    if agreed <= constant + 2 * np.sqrt(constant * (1 - constant) / len(p)):  # two standard errors
+    counts, agreed = np.bincount(given), int((p.argmax(axis=1) == given).sum())
+    if signs.learnt_nothing(counts.tolist(), agreed):
         warnings.warn(
-            f"the networks agree with {100 * agreed:.0f} % of the labels, and always naming the "
-            f"most frequent one would with {100 * constant:.0f} %: they have learnt too little to "
-            "judge; try a larger learning rate (ten times, for some thousand images), more epochs, "
-            "or another network",
+            f"the networks agree with {100 * agreed / len(p):.0f} % of the labels, and always "
+            f"naming the most frequent one would with {100 * counts.max() / len(p):.0f} %: they "
+            "have learnt too little to judge; try a larger learning rate (ten times, for some "
+            "thousand images), more epochs, or another network",
             stacklevel=2,
         )
     order = detection.ranked(given, p)
@@ -206,51 +107,126 @@ def check_files(files: Sequence[str] | None, N: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: 0 when the list is written, 1 with a message when it cannot be made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m labelnoise.cleaning.own_data",
-        description="Rank labels that are likely wrong.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("folder", type=Path, help="the images, all of one size")
-    parser.add_argument("labels", type=Path, help="CSV with the columns file and label")
-    for name, default, meaning in (
-        ("folds", 5, "networks to train"),
-        ("epochs", MNIST_PROTOCOL["epochs"], "of each training"),
-        ("lr", MNIST_PROTOCOL["lr"], "learning rate of the first epoch"),
-        ("seed", 0, "of initialisation and order"),
-        ("threads", torch.get_num_threads(), "CPU threads; the last digits depend on them"),
-    ):
-        parser.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
-    parser.add_argument("--loss", default="GCE", choices=losses.LOSSES, help="of the networks")
-    parser.add_argument("--model", default="mlp", choices=NETWORKS, help="the network")
-    parser.add_argument("--out", type=Path, default=Path("suspects.csv"), help="the list")
-    chosen = parser.parse_args(arguments)
+    chosen = read_arguments(arguments)
     try:
-        check_out(chosen.out, chosen.labels)
-        images, labels, files = load(chosen.folder, chosen.labels)
-        protocol = {**MNIST_PROTOCOL, "epochs": chosen.epochs, "lr": chosen.lr}
-        classifier = NetworkClassifier(
-            chosen.loss, chosen.model, protocol, chosen.seed, threads=chosen.threads
-        )
-        print(f"{chosen.folds} trainings of {chosen.epochs} epochs each, on {len(images)} images",
-              flush=True)  # fmt: skip
-        table = suspects(images, labels, classifier, folds=chosen.folds, files=files)
-        table.to_csv(chosen.out, index=False)
-    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        run(chosen)
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError, MemoryError) as error:
+        print(f"error: {error or 'there is not enough memory'}", file=sys.stderr)
         return 1
-    print(f"{table['suspect'].sum()} of {len(table)} labels are suspect; the most suspect come "
-          f"first in {chosen.out}")  # fmt: skip
+    except KeyboardInterrupt:
+        print("stopped before the end", file=sys.stderr)
+        return 130
     return 0
 
 
-def check_out(out: Path, labels: Path) -> None:
-    """``ValueError`` for a list that could not be written, or would replace the labels."""
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
-        raise ValueError(f"--out {out} {what}: name a file in a folder that does, suspects.csv")
-    if out.exists() and labels.exists() and out.samefile(labels):
-        raise ValueError(f"--out {out} would replace your labels: name another file")
+def run(chosen: argparse.Namespace) -> None:
+    """Reads, trains unless there are probabilities, writes, and says what it does."""
+    detection.cleanlab()
+    kept = chosen.out.with_suffix(".npz")
+    read = [chosen.data, chosen.labels, chosen.probabilities]
+    outputs.check(chosen.out, "--out", read)
+    if chosen.probabilities is None:
+        outputs.check(kept, "--out, with the probabilities in", read)
+    samples = samples_of(chosen)
+    around = chosen.pictures or (chosen.labels or chosen.data).parent
+    if chosen.gallery:
+        outputs.check_gallery(chosen.gallery, samples, around, [*read, chosen.out, kept])
+    outputs.check_room(chosen.out.parent, samples)
+    print(said_before(samples, chosen), flush=True)
+    if chosen.probabilities is None:
+        p = trained(chosen, samples)
+        outputs.save_probabilities(kept, p, np.unique(labels_of(samples)), samples.files)
+    else:
+        kept, p = chosen.probabilities, outputs.probabilities(chosen.probabilities, samples)
+    table = listed(samples, p)
+    try:
+        outputs.save_list(chosen.out, table)
+    except OSError as error:
+        raise OSError(f"{error}; nothing has to be trained again: add --probabilities {kept}"
+                      ) from error  # fmt: skip
+    print(report.after(labels_of(samples), p[samples.labelled], folds=chosen.folds))
+    print(f"the list, the most suspect first: {chosen.out}; its probabilities: {kept}")
+    if chosen.gallery:
+        drawn = outputs.gallery(chosen.gallery, table, samples, around)
+        print(f"the first {drawn} as pictures: {chosen.gallery}")
+
+
+def samples_of(chosen: argparse.Namespace) -> Samples:
+    """What the command line names, read."""
+    columns = {"file_column": chosen.file_column, "label_column": chosen.label_column}
+    if chosen.data is None:
+        return inputs.labels_alone(chosen.labels, **columns)
+    if chosen.data.suffix.lower() == ".npy":
+        return inputs.arrays(chosen.data, chosen.labels, **columns)
+    return inputs.pictures(chosen.data, chosen.labels, **columns, size=chosen.size)
+
+
+def labels_of(samples: Samples) -> np.ndarray:
+    """The labels that there are."""
+    return samples.labels[samples.labelled]
+
+
+def trained(chosen: argparse.Namespace, samples: Samples) -> np.ndarray:
+    """Out-of-sample probabilities ``[N, K]``, rounded to float32 as they are kept; those of a
+    sample without a label are the mean over the folds."""
+    X, labelled = samples.X, samples.labelled
+    classifier = judge(chosen, X.ndim == 2)
+    if not isinstance(classifier, NetworkClassifier):
+        X = X.reshape(len(X), -1)
+    classes = np.unique(labels_of(samples))
+    p = np.empty((len(X), len(classes)))
+    p[labelled], p[~labelled] = out_of_sample(
+        X[labelled], labels_of(samples), classifier, folds=chosen.folds, also=X[~labelled]
+    )
+    return p.astype(np.float32).astype(np.float64)
+
+
+def listed(samples: Samples, p: np.ndarray) -> pd.DataFrame:
+    """``ranking`` of what has a label; below it what has none, the surest suggestion first."""
+    at, rest = np.flatnonzero(samples.labelled), np.flatnonzero(~samples.labelled)
+    files = samples.files
+
+    def of(places: np.ndarray) -> list[str] | None:
+        return None if files is None else [files[i] for i in places]
+
+    with warnings.catch_warnings():  # the report has an alarm for it
+        warnings.simplefilter("ignore", UserWarning)
+        table = ranking(samples.labels[at], p[at], files=of(at))
+    table["index"] = at[table["index"]]
+    if not rest.size:
+        return table
+    rest = rest[np.argsort(-p[rest].max(axis=1), kind="stable")]
+    best = np.unique(samples.labels[at])[p[rest].argmax(axis=1)]
+    columns = {"index": rest, "file": of(rest), "label": "", "probability": np.nan,
+               "suggestion": best, "suggestion_probability": p[rest].max(axis=1),
+               "suspect": False}  # fmt: skip
+    below = pd.DataFrame({name: columns[name] for name in table.columns})
+    return pd.concat([table, below], ignore_index=True)
+
+
+def said_before(samples: Samples, chosen: argparse.Namespace) -> str:
+    """What is said before the training: notes, the classes with their counts, what is trained."""
+    notes = [f"note: {note}" for note in samples.notes]
+    training = minutes = None
+    if chosen.probabilities is None:
+        check_folds(*encoded("labels", labels_of(samples), samples.labelled.sum()), chosen.folds)
+        classifier, X = judge(chosen, samples.X.ndim == 2), samples.X[samples.labelled]
+        training = type(classifier).__name__
+        if isinstance(classifier, NetworkClassifier):
+            training = f"{chosen.model} with {chosen.loss}, {chosen.epochs} epochs"
+            minutes = chosen.folds * chosen.epochs * an_epoch(classifier, X, labels_of(samples))
+    words = report.before(
+        labels_of(samples), folds=chosen.folds, training=training or "", minutes=minutes
+    )
+    return "\n".join([*notes, words])
+
+
+def an_epoch(classifier: NetworkClassifier, X: np.ndarray, labels: np.ndarray) -> float:
+    """How many minutes an epoch of it takes, by the second of two."""
+    marks = []
+    short = clone(classifier).set_params(protocol={**classifier.recipe().protocol, "epochs": 2})
+    short.fit(X, labels, on_epoch=lambda epoch: marks.append(time.perf_counter()))
+    return (marks[1] - marks[0]) / 60
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+from labelnoise import data
 from labelnoise.checks import check_integer, one_of
 from labelnoise.config.protocols import checked_protocol
 from labelnoise.noise.detection import FILTERS
@@ -13,6 +14,9 @@ class Method:
     """What all methods share."""
 
     name: ClassVar[str]
+
+    def check(self, dataset: str) -> None:
+        """``ValueError`` if ``dataset`` cannot be trained on by this method."""
 
     def as_config(self) -> dict:
         """As plain JSON data, every option spelled out."""
@@ -76,8 +80,46 @@ class WarmStart(Method):
         object.__setattr__(self, "protocol", checked_protocol(self.protocol))
 
 
+@dataclass(frozen=True)
+class SuspectList(Method):
+    """A list of suspects as a user makes it, of ``size`` training samples, as many of each true
+    class, but of the class ``rare``, if there is one, 1 % of them and no fewer than ``folds``. They
+    keep the labels that the run's noise gives them. ``folds`` networks judge samples that they
+    never saw, and beside them scikit-learn's random forest and logistic regression, on the same
+    folds. The record has how well each finds the wrong labels, and what its signs are of."""
+
+    size: int = 2000
+    rare: int | None = None
+    folds: int = 5
+    name = "suspect_list"
+
+    def __post_init__(self):
+        check_integer("folds", self.folds, 2)
+        check_integer("size", self.size, 2 * self.folds)
+        if self.rare is not None:
+            check_integer("rare", self.rare, 0)
+
+    def check(self, dataset: str) -> None:
+        info = data.INFO[dataset]
+        if not info.shape:
+            raise ValueError(f"method suspect_list is for images and rows of numbers, which "
+                             f"scikit-learn's judges can read; {dataset} has none")  # fmt: skip
+        if self.rare is not None and self.rare >= info.num_classes:
+            raise ValueError(f"rare={self.rare} is no class of {dataset}, which has "
+                             f"{info.num_classes}: 0 to {info.num_classes - 1}")  # fmt: skip
+
+    @property
+    def trainings(self) -> int:
+        return self.folds
+
+    @property
+    def label(self) -> str:
+        rare = "" if self.rare is None else f", class {self.rare} rare"
+        return f"suspect list ({self.size} samples{rare})"
+
+
 METHODS: dict[str, type[Method]] = {
-    made.name: made for made in (CrossValidation, Pruned, WarmStart)
+    made.name: made for made in (CrossValidation, Pruned, WarmStart, SuspectList)
 }
 
 

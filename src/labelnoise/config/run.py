@@ -103,6 +103,8 @@ class Run:
         chooses its weights on a validation set."""
         if self.method and self.loss.estimated:
             raise ValueError("method and an estimated T are two methods in one run; choose one")
+        if self.method:
+            self.method.check(self.dataset)
         if self.warm_start and not self.val_fraction:
             raise ValueError("warm_start chooses its weights on a noisy validation set: give "
                              "val_fraction, the share that is held out, e.g. 1/6")  # fmt: skip

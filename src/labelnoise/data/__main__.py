@@ -9,7 +9,8 @@ from labelnoise.data.download import DataError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m labelnoise.data NAMES`: 0 when all are there, 1 when not, 2 on wrong usage."""
+    """`python -m labelnoise.data NAMES`: 0 when all are there, 1 when not, 2 on wrong
+    usage, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m labelnoise.data",
         description="Fetch data sets where they are missing, and verify them.",
@@ -28,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: data sets that are whole were kept", "run again to fetch the rest",
+              sep="\n", file=sys.stderr)  # fmt: skip
+        return 130
     return 0
 
 

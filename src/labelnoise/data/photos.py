@@ -148,7 +148,7 @@ def pixels(
     """uint8 ``[N, 3, size, size]``, RGB, each photo squeezed to a square (bilinear, antialiased).
     ``advance(1)`` is called after each. ``ValueError`` names a file that is missing or is no
     image."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     images = np.empty((len(files), 3, size, size), dtype=np.uint8)
     for image, path in zip(images, files, strict=True):
@@ -157,7 +157,7 @@ def pixels(
                 small = photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
         except FileNotFoundError:
             raise ValueError(f"{path} is missing: complete your copy of the images") from None
-        except (UnidentifiedImageError, OSError) as error:
+        except Exception as error:  # Pillow raises many kinds, one for enormous pictures
             raise ValueError(f"{path} is damaged or no image: {error}; fetch it anew") from error
         image[:] = np.asarray(small).transpose(2, 0, 1)
         advance(1)

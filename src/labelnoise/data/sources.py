@@ -10,15 +10,18 @@ import errno
 import io
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from labelnoise.data.download import TIMEOUT, DataError, download, extract, run_client, say
 from labelnoise.data.formats import NotThere
@@ -53,9 +56,10 @@ class Source:
 def directories() -> list[Path]:
     """The directories that hold data, from `$LABELNOISE_DATA`: all are searched, in order.
 
-    The variable is a list separated by ':', by default `data`. Relative entries are taken from
-    the root of the repository, whatever the working directory, so that notebooks, workers and
-    tests find the same files. Downloads go to the first.
+    The variable is a list separated by ':', by default `data`; a folder that has a ':' in its name
+    cannot be listed (link to it under another name). Relative entries are taken from the root of
+    the repository, whatever the working directory, so that notebooks, workers and tests find the
+    same files. Downloads go to the first.
     """
     entries = [entry for entry in os.environ.get("LABELNOISE_DATA", "").split(":") if entry]
     return [(ROOT / Path(entry).expanduser()).resolve() for entry in entries or ["data"]]
@@ -74,7 +78,7 @@ def obtain(
     """
     target = directories()[0]
     reasons = [f"directories {', '.join(map(str, directories()))}: no {missing}"]
-    with _writing_to(target), _alone(target / f".{name}.lock") as waited:
+    with _tidied_after_sigterm(), _writing_to(target), _alone(target / f".{name}.lock") as waited:
         if waited:
             with suppress(DataError):  # the other process did not get it, or was killed
                 verify(target)
@@ -101,6 +105,21 @@ def obtain(
         + f"  remedy: connect to the network and run `make data DATA={name}`, or copy the files "
         "into one of the directories (the environment variable LABELNOISE_DATA lists them)"
     )
+
+
+@contextmanager
+def _tidied_after_sigterm() -> Iterator[None]:
+    """SIGTERM inside ends the process as it would, but by an exception: half a download and its
+    lock are removed on the way. Where a program handles the signal itself, it is left to do so."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -178,19 +197,28 @@ def _sync(path: Path) -> None:
 # ------------------------------------------------------------------------ official downloads
 
 
-def from_torchvision(dataset: str) -> Source:
-    """The download of a dataset class of torchvision, which checks the archives by MD5."""
+def from_torchvision(dataset: str, *, size: int) -> Source:
+    """The download of a dataset class of torchvision, which checks the archives by MD5; the largest
+    of them has `size` bytes."""
 
     def fetch(folder: Path) -> None:
         from labelnoise.data.torchvision_shim import import_torchvision
 
         datasets = import_torchvision().datasets
-        # torchvision sets no timeout, prints its failures, and draws bars into log files.
+
+        def bounded(url: str, filename: str | Path, *more: object) -> None:
+            download(url, Path(filename), size=size)
+
+        # torchvision sets no timeout and no bound, prints its failures, draws bars into log files.
         hush = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(TIMEOUT)
         try:
-            with redirect_stdout(io.StringIO()), hush:
+            with (
+                redirect_stdout(io.StringIO()),
+                hush,
+                mock.patch.object(datasets.utils, "_urlretrieve", bounded),
+            ):
                 getattr(datasets, dataset)(str(folder), download=True)
         except RuntimeError as error:  # its text has lines for each mirror
             raise RuntimeError(" ".join(str(error).split())) from None
@@ -202,12 +230,13 @@ def from_torchvision(dataset: str) -> Source:
     return Source(f"official download (torchvision.datasets.{dataset})", fetch)
 
 
-def from_address(url: str, files: dict[str, str]) -> Source:
-    """A download of one file, or of a `.tar.gz` or `.zip` of them; `files` maps member to place."""
+def from_address(url: str, files: dict[str, str], *, size: int) -> Source:
+    """A download of one file, or of a `.tar.gz` or `.zip` of them, of about `size` bytes; `files`
+    maps member to place."""
 
     def fetch(folder: Path) -> None:
         arrived = folder / url.rsplit("/", 1)[1]
-        download(url, arrived)
+        download(url, arrived, size=size)
         if arrived.name.endswith((".tar.gz", ".zip")):
             extract(arrived, folder, files)
             arrived.unlink()

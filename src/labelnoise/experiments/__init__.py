@@ -68,6 +68,7 @@ from labelnoise.experiments.model_the_noise import (
     thirty_percent,
 )  # fmt: skip
 from labelnoise.experiments.robustness_theory import cll_start, ratio_sweep
+from labelnoise.experiments.suspects import suspect_lists
 
 __all__ = [  # what notebooks and tests find here besides the grids
     "CLL", "CLL_CANDIDATES", "CLL_FORMS", "CLL_SIGMAS", "GRIDS", "MNIST_PROTOCOL", "PROFILES",
@@ -132,6 +133,7 @@ GRIDS = {
     "human_counted": human_counted,
     "human_dmi": human_dmi,
     "human_detectors": human_detectors,
+    "suspect_lists": suspect_lists,
     "parity": parity,
     "smoke": smoke,
 }

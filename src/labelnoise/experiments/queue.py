@@ -23,6 +23,7 @@ ORDER: tuple[tuple[str, tuple[int, ...] | None], ...] = (
     ("human_clothes", None),
     ("human_counted", None),
     ("human_detectors", None),
+    ("suspect_lists", None),
     ("human_dmi", None),
     ("benchmark_mlp", None),
     ("human_clothes_cnn", None),

@@ -6,6 +6,7 @@ marked ``@traced``, and saves nothing; ``save(figure, name)`` writes it as PDF a
 """
 
 import io
+import os
 
 import matplotlib as mpl
 import seaborn as sns
@@ -60,14 +61,20 @@ def style() -> None:
 def save(figure: Figure, name: str) -> None:
     """Writes ``figures/<name>.pdf`` and ``.png`` below ``output()``, without dates, so that the
     same data gives the same bytes, and ``.json``: what drew it, of which records.
+    ``$LABELNOISE_PICTURES`` names the kinds if they are not to be both ("" for none: drawing them
+    is two thirds of what a figure costs a notebook).
 
     ``origin.OriginError`` for a figure of which nothing tells what drew it.
     """
     origins = sidecar.of_figure(figure, name)
+    wanted = os.environ.get("LABELNOISE_PICTURES", "pdf,png").split(",")
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        if kind not in wanted:
+            continue
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)
         write_atomically(output() / "figures" / f"{name}.{kind}", buffer.getvalue())
+    figure.stale = False  # or pyplot draws it once more after the cell, for nobody to see
     write_atomically(output() / "figures" / f"{name}.json", origins)
 
 

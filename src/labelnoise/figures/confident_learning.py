@@ -71,19 +71,14 @@ def gallery(
     """Images ``[N, 1, H, W]`` at ``index``: given label → suggestion, and how sure the network is.
     Among flipped labels one that the noise left alone has a thick frame and a cross. Without
     evidence, a note."""
-    rows = max(1, -(-len(index) // columns)) if says is not None else 1
-    figure = plt.figure(figsize=(0.95 * columns, 1.35 * rows + 0.3))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes:
-        ax.set_axis_off()
     if says is None:
-        return no_run_yet(figure)
+        return no_run_yet(tiles([], [], columns=columns))
     mixed = len(set(says.wrong[np.asarray(index, dtype=int)])) == 2
-    for ax, i in zip(axes, index, strict=False):
-        picture(ax, images[i, 0], mixed and not says.wrong[i])
-        k = says.suggestion[i]
-        ax.set_title(f"{names[says.given[i]]} → {names[k]}\n{100 * says.p[i, k]:.0f} %",
-                     fontsize=9, fontweight="normal", pad=3)  # fmt: skip
+    titles = [f"{names[says.given[i]]} → {names[k]}\n{100 * says.p[i, k]:.0f} %"
+              for i, k in zip(index, says.suggestion[np.asarray(index, dtype=int)], strict=True)
+              ]  # fmt: skip
+    framed = [bool(mixed and not says.wrong[i]) for i in index]
+    figure = tiles([images[i, 0] for i in index], titles, framed, columns=columns)
     if mixed:
         name = "not flipped: the data set's own label (frame, cross)"
         handle = plt.Rectangle((0, 0), 1, 1, fill=False, edgecolor=WRONG, linewidth=2.5, label=name)
@@ -91,10 +86,29 @@ def gallery(
     return figure
 
 
-def picture(ax: Axes, image: np.ndarray, framed: bool) -> None:
+def tiles(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], framed: Sequence[bool] = (), *,
+    columns: int = 12, cmap: str = "gray_r",
+) -> Figure:  # fmt: skip
+    """Pictures uint8 ``[H, W]`` or ``[H, W, 3]`` in rows, a title of two or three lines above each;
+    some ``framed`` and crossed."""
+    rows = max(1, -(-len(pictures) // columns))
+    lines = max((title.count("\n") for title in titles), default=1)
+    figure = plt.figure(figsize=(0.95 * columns, (1.2 + 0.15 * lines) * rows + 0.3))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    framed = framed or [False] * len(pictures)
+    for ax, image, title, frame in zip(axes, pictures, titles, framed, strict=False):
+        picture(ax, image, frame, cmap)
+        ax.set_title(title, fontsize=9, fontweight="normal", pad=3, parse_math=False)
+    return figure
+
+
+def picture(ax: Axes, image: np.ndarray, framed: bool, cmap: str = "gray_r") -> None:
     """One image without ticks, framed and crossed at will."""
     ax.set_axis_on()
-    ax.imshow(image, cmap="gray_r", interpolation="nearest")
+    ax.imshow(image, cmap=cmap, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(color=WRONG if framed else "0.8", linewidth=2.5 if framed else 0.8)
     if framed:

@@ -2,6 +2,8 @@
 
 import sys
 
+from labelnoise.files import own_temporaries
 from labelnoise.reproduce.job import main
 
+own_temporaries()
 sys.exit(main())

@@ -27,13 +27,13 @@ import torch
 
 from labelnoise import data
 from labelnoise.config import Run
-from labelnoise.files import COMMITTED, REPRODUCED
+from labelnoise.files import COMMITTED, REPRODUCED, own_temporaries
 from labelnoise.reproduce.evidence import paces
 from labelnoise.reproduce.judgement import FALLS, STANDS, UNJUDGED, Verdict, judge
 from labelnoise.reproduce.soundness import check
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.manifest import ManifestError
-from labelnoise.runs.progress import describe
+from labelnoise.runs.progress import describe, interrupted
 from labelnoise.runs.sweep import SweepError, missing, train_missing
 from labelnoise.runs.workers import default_limit
 
@@ -157,6 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = Ledger(REPRODUCED / "audit" / str(chosen.seed))
     try:
         findings = audit(chosen.n, chosen.seed, chosen.affordable, COMMITTED, here)
+    except KeyboardInterrupt as error:
+        return interrupted(
+            error, f"`make audit N={chosen.n} SEED={chosen.seed}` goes on from there"
+        )
     except (*REFUSALS, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -168,4 +172,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    own_temporaries()
     sys.exit(main())

@@ -24,10 +24,11 @@ from labelnoise.analysis.rules.tuning import extensions, tuned_runs
 from labelnoise.config import Run
 from labelnoise.experiments import PROFILES, profile_runs
 from labelnoise.experiments.queue import queue
-from labelnoise.files import COMMITTED
+from labelnoise.files import COMMITTED, own_temporaries
 from labelnoise.runs import manifest
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.manifest import ManifestError
+from labelnoise.runs.progress import interrupted
 from labelnoise.runs.sweep import SweepError, train_missing
 from labelnoise.runs.workers import at_least_one
 from labelnoise.training.machine import commit
@@ -130,7 +131,8 @@ def list_records(runs: Sequence[Run], ledger: Ledger) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when nothing is left, 1 when something failed, was left out or cannot begin."""
+    """0 when nothing is left, 1 when something failed, was left out or cannot begin, 130 after
+    Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="labelnoise.reproduce.evidence", description=__doc__.split("\n")[0]
     )
@@ -168,9 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             list_records(runs, ledger)
         print(f"{trained} runs trained")
         return 0 if len(able) == len(runs) else 1
-    except KeyboardInterrupt:
-        print("\nStopped. What was finished is recorded; run it again, from this commit, to go on.")
-        return 1
+    except KeyboardInterrupt as error:
+        return interrupted(error, "run again, from this commit, to resume")
     except (ValueError, RecordError, ManifestError, SweepError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -178,4 +179,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    own_temporaries()
     sys.exit(main())

@@ -29,6 +29,7 @@ from labelnoise.files import COMMITTED, REPRODUCED, ROOT, sha256, write_atomical
 from labelnoise.reproduce import report
 from labelnoise.reproduce.steps import Step, environment, one_at_a_time
 from labelnoise.runs.ledger import Ledger, RecordError
+from labelnoise.runs.progress import interrupted
 from labelnoise.runs.sweep import EXECUTORS, SweepError, missing, train_missing
 from labelnoise.runs.workers import at_least_one, default_limit
 from labelnoise.training.machine import PACKAGE, precision
@@ -117,7 +118,7 @@ def announce(
         "already recorded here; everything else is replayed from results/"
     )
     print(
-        f"expected time: {time}, then about a minute for the notebooks, if anything changed; disk: "
+        f"expected time: {time}, then some minutes for the notebooks, if anything changed; disk: "
         f"under 100 MB for the results, {free:.0f} GB free",
         flush=True,
     )
@@ -238,4 +239,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PapermillExecutionError as error:
         print(f"error: a notebook failed; nothing of it was kept.\n{error}", file=sys.stderr)
         return 1
+    except BaseException as error:  # Ctrl-C, or what papermill made of it
+        return interrupted(error, "`make reproduce` again goes on from there")
     return 0

@@ -177,6 +177,12 @@ def more(result: dict, curves: dict, run: Run) -> Iterator[str]:
             yield "the rows of T are no probabilities"
     if not percentages(result.get("recalls") or []):
         yield "recalls has a value outside 0..100"
+    for name, found in result.get("lists", {}).items():
+        seen, n = found["measured"], result["drawn"]["samples"]
+        if sum(seen["given"]) != n or sum(seen["suggested"]) != n:
+            yield f"{name} measured other samples than the {n} that were drawn"
+        if not percentages([found["detection"]["average_precision"]]):
+            yield f"the average precision of {name} lies outside 0..100"
     if "pruned" in result and not 0 <= result["pruned"]["wrong"] <= result["pruned"]["removed"]:
         yield "more of the pruned are wrong than were removed"
 

@@ -84,7 +84,7 @@ def read(path: Path) -> dict | None:
     """What a step made from what; None if nothing sound is there."""
     try:
         made = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     sound = isinstance(made, dict) and all(isinstance(made.get(part), dict) for part in PARTS)
     return made if sound else None

@@ -11,6 +11,7 @@ Once a run is recorded none of it is left, whoever was killed meanwhile.
 import contextlib
 import errno
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,36 +42,48 @@ class Checkpoints:
             if not os.access(folder, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
-    def clean(self, run: Run) -> None:
-        """Removes what was half-written for ``run``, whose lock must be held, and its checkpoints
-        once it is recorded."""
-        record = self.ledger.path(run)
-        stale = [*self.folder.glob(f"{run.key}.*.partial"), *record.parent.glob(f".{run.key}.*")]
+    def was_left(self, run: Run) -> bool:
+        """Whether a lock of ``run`` lies there. Who lets go of one removes it: it is held, or its
+        holder was killed, and may have left something half-written."""
+        return (self.folder / f"{run.key}.lock").exists()
+
+    def clean(self, run: Run, half_written: bool = True) -> None:
+        """Removes the checkpoints of ``run``, whose lock must be held, once it is recorded, and
+        what is ``half_written`` for it. To look for that takes the longer the more files there are:
+        it is left out where nobody was killed."""
+        record, stale = self.ledger.path(run), []
+        if half_written:
+            stale += self.folder.glob(f"{run.key}.*.partial")
+            stale += record.parent.glob(f".{run.key}.*")
         if record.exists():
-            stale += [self.path(run), *self.folder.glob(f"{run.key}.[0-9]*.pt")]
+            numbers = range(1, run.trainings + 1)
+            stale += [self.path(run), *(self.folder / f"{run.key}.{n}.pt" for n in numbers)]
         for path in stale:
             path.unlink(missing_ok=True)
 
     def clean_recorded(self, recorded: Sequence[Run]) -> None:
         """Removes what sweeps that were killed left beside the records of finished runs."""
-        left = self.keys("*")
-        for run in recorded:
+        left = self.left("*")
+        for run in recorded if left else ():
             with contextlib.suppress(OSError):  # it is in nobody's way
                 if run.key in left and (lock := self.lock(run)):
-                    self.clean(run)
+                    suffixes = {path.suffix for path in left[run.key]}
+                    self.clean(run, half_written=not suffixes.isdisjoint((".lock", ".partial")))
                     lock.release()
 
     def clean_shared(self, recorded: Sequence[Run]) -> None:
         """Removes the first trainings of runs that are all recorded. A half-written one stays while
         some run is under way, which may be writing it."""
-        left = self.keys(f"*{SHARED}.*")
-        endings = ("pt",) if any(self.folder.glob("*.lock")) else ("pt", "*.partial")
+        left = self.left(f"*{SHARED}.*")
+        busy = bool(left) and any(self.folder.glob("*.lock"))
         for run in recorded if left else ():
-            if run.warm_start and (key := first_training(run).key) in left:
-                for ending in endings:
-                    for path in self.folder.glob(f"{key}{SHARED}.{ending}"):
-                        path.unlink(missing_ok=True)
+            for path in left.pop(first_training(run).key, ()) if run.warm_start else ():
+                if path.suffix == ".pt" or not busy:
+                    path.unlink(missing_ok=True)
 
-    def keys(self, pattern: str) -> set[str]:
-        """The keys of the files that are there."""
-        return {path.name.partition(".")[0] for path in self.folder.glob(pattern)}
+    def left(self, pattern: str) -> dict[str, list[Path]]:
+        """The files that are there, by key."""
+        found = defaultdict(list)
+        for path in self.folder.glob(pattern) if self.folder.is_dir() else ():
+            found[path.name.partition(".")[0]].append(path)
+        return found

@@ -12,6 +12,7 @@ reported, and the other runs finish.
 Ray is an extra that is imported when it is asked for, and not before.
 """
 
+import contextlib
 import logging
 import os
 import platform
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import labelnoise
 from labelnoise.config import Run
@@ -140,23 +142,30 @@ def connect() -> ModuleType:
             "call ray.shutdown() first"
         )
     address = os.environ.get("RAY_ADDRESS") or "local"
+    alone = contextlib.nullcontext()
     local = {"num_cpus": available_cores(), "object_store_memory": OBJECTS,
              "include_dashboard": False}  # fmt: skip
+    if address == "local":
+        # Ray puts the machine's address in the place of 127.0.0.1, and listens on all interfaces,
+        # unless it is told that there are no clusters, as it is by default on macOS.
+        alone = mock.patch.object(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)
+        local["_node_ip_address"] = "127.0.0.1"
     try:
         if ":" in address and "://" not in address:  # Ray would try for many minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
-        ray.init(
-            address,
-            **(local if address == "local" else {}),
-            runtime_env={
-                "py_modules": [str(Path(labelnoise.__file__).parent)],
-                "excludes": ["__pycache__"],
-                "env_vars": environment(),
-            },
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with alone:
+            ray.init(
+                address,
+                **(local if address == "local" else {}),
+                runtime_env={
+                    "py_modules": [str(Path(labelnoise.__file__).parent)],
+                    "excludes": ["__pycache__"],
+                    "env_vars": environment(),
+                },
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except Exception as error:  # Ray raises many kinds
         ray.shutdown()
         raise ClusterError(

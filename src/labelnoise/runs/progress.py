@@ -59,5 +59,18 @@ class Progress:
         sys.stdout.flush()
 
 
+def interrupted(error: BaseException, again: str) -> int:
+    """Two lines for whoever pressed Ctrl-C, and the exit code. Any other error is raised again; one
+    that an interrupt became on its way, in a notebook's client, say, counts as an interrupt."""
+    cause = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__context__
+    if cause is None:
+        raise error
+    print("\ninterrupted: what was finished is recorded, a training loses an epoch at most",
+          again, sep="\n", file=sys.stderr)  # fmt: skip
+    return 130
+
+
 def describe(run: Run) -> str:
     return f"{run.dataset}, {run.model}, {run.label}, seed {run.seed}"

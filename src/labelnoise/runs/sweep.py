@@ -22,11 +22,11 @@ import torch
 
 from labelnoise import data
 from labelnoise.experiments import GRIDS, Run, profile_runs
-from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock
+from labelnoise.files import COMMITTED, REPRODUCED, ROOT, Lock, own_temporaries
 from labelnoise.runs.checkpoints import Checkpoints
 from labelnoise.runs.cluster import Cluster, ClusterError
 from labelnoise.runs.ledger import Ledger, RecordError
-from labelnoise.runs.progress import Progress
+from labelnoise.runs.progress import Progress, interrupted
 from labelnoise.runs.workers import Workers, at_least_one
 from labelnoise.tracing.origin import remembered
 from labelnoise.training.machine import precision
@@ -111,8 +111,14 @@ def missing(runs: Sequence[Run], ledger: Ledger) -> list[Run]:
         except RecordError:
             path = ledger.path(run)
             aside = (path.with_suffix(f".damaged{n or ''}") for n in itertools.count())
-            with contextlib.suppress(FileNotFoundError):  # another sweep has just moved it
-                path.replace(next(free for free in aside if not free.exists()))
+            try:
+                with contextlib.suppress(FileNotFoundError):  # another sweep has just moved it
+                    path.replace(next(free for free in aside if not free.exists()))
+            except OSError as error:
+                raise RecordError(
+                    f"damaged record {path} cannot be moved aside: {error}; make its folder "
+                    "writable, or move it away yourself"
+                ) from error
             todo[run.key] = run
     return list(todo.values())
 
@@ -191,7 +197,8 @@ class UnderWay:
     ):
         self.checkpoints, self.ledger = checkpoints, checkpoints.ledger
         self.executor, self.progress = executor, progress
-        self.waiting = {run.key: run for run in todo}
+        self.runs = {run.key: run for run in todo}
+        self.waiting = dict(self.runs)
         self.locks: dict[str, Lock] = {}
         self.trained = 0
         self.failures: list[tuple[Run, str]] = []
@@ -207,10 +214,11 @@ class UnderWay:
             if len(self.locks) >= room:
                 break
             try:
+                left = self.checkpoints.was_left(run)
                 if (lock := self.checkpoints.lock(run)) is None:
                     continue
                 self.locks[run.key] = lock
-                self.checkpoints.clean(run)
+                self.checkpoints.clean(run, half_written=left)
                 if self.ledger.find(run) is None:
                     self.executor.start(run, lock, self.checkpoints.path(run))
                 else:
@@ -230,7 +238,7 @@ class UnderWay:
                 self.progress.update(run, content)
                 continue
             why = content if kind == "failed" else self.store(run, content)
-            self.release(run)
+            self.release(run, half_written=why is not None)
             if why is None:
                 self.trained += 1
                 self.progress.finish(run, content)
@@ -242,30 +250,35 @@ class UnderWay:
         stays."""
         try:
             self.ledger.write(record)
-            self.checkpoints.clean(run)
+            self.checkpoints.clean(run, half_written=False)
         except (RecordError, OSError) as error:
             return str(error)
         return None
 
-    def release(self, run: Run) -> None:
+    def release(self, run: Run, half_written: bool = False) -> None:
+        """Lets go of the lock, and before it removes what a worker that died left half-written."""
         if lock := self.locks.pop(run.key, None):
+            if half_written:
+                with contextlib.suppress(OSError):
+                    self.checkpoints.clean(run)
             lock.release()
 
     def stop(self) -> None:
         """After an interrupt, too: whoever sweeps next, also in this process, must find the runs
         free."""
         self.executor.stop()
-        for lock in self.locks.values():
-            lock.release()
+        for key in list(self.locks):
+            self.release(self.runs[key], half_written=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains whole grids: how the committed evidence is made. 1 if a run failed or cannot begin."""
+    """Trains whole grids: how the committed evidence is made. 1 if a run failed or cannot begin,
+    130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="labelnoise.runs.sweep", description=main.__doc__)
     parser.add_argument("grids", nargs="+", choices=GRIDS, help="grids of experiments, in order")
     parser.add_argument("--seeds", type=int, nargs="+", help="only runs of these seeds")
     parser.add_argument(
-        "--into", type=Path, default=REPRODUCED / "results", help="ledger directory"
+        "--into", type=named, default=REPRODUCED / "results", help="ledger directory"
     )
     parser.add_argument(
         "--workers", type=at_least_one, help="runs at a time (default: all that fit)"
@@ -273,17 +286,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where they train")
     chosen = parser.parse_args(arguments)
     runs = [run for name in chosen.grids for run in GRIDS[name]()]
+    known = {run.seed for run in runs}
+    if unknown := set(chosen.seeds or ()) - known:
+        parser.error(f"--seeds: no run of these grids has the seed {min(unknown)}; "
+                     f"their seeds are {', '.join(map(str, sorted(known)))}")  # fmt: skip
     runs = [run for run in runs if chosen.seeds is None or run.seed in chosen.seeds]
     try:
         trained = train_missing(
             runs, Ledger(chosen.into), workers=chosen.workers, executor=chosen.executor
         )
-    except (ValueError, data.DataError, RecordError, SweepError) as error:
+    except KeyboardInterrupt as error:
+        return interrupted(error, "run again to resume")
+    except (ValueError, data.DataError, RecordError, SweepError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{trained} runs trained, {len({r.key for r in runs}) - trained} were already recorded")
     return 0
 
 
+def named(text: str) -> Path:
+    """The folder that a command line names."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder")
+    return Path(text)
+
+
 if __name__ == "__main__":
+    own_temporaries()
     sys.exit(main())

@@ -6,12 +6,16 @@ resumed from its checkpoint.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +24,7 @@ import torch
 
 from labelnoise import data
 from labelnoise.config import Run
-from labelnoise.files import Lock
+from labelnoise.files import LONGEST_TMPDIR, Lock
 from labelnoise.training.machine import commit
 from labelnoise.training.methods import train
 
@@ -38,6 +42,7 @@ class Workers:
     """
 
     def __init__(self, todo: Sequence[Run], limit: int | None = None):
+        check_sockets()
         for name in {name for run in todo for name in run.datasets}:
             data.load(name, "train")
         self.commit = commit()  # of the code that the workers load now, whatever is committed later
@@ -55,6 +60,9 @@ class Workers:
 
     def start(self, run: Run, lock: Lock, checkpoint: Path) -> None:
         """Starts the worker of ``run``, which resumes from ``checkpoint`` and shares ``lock``."""
+        if self.context.get_start_method() == "forkserver":
+            with deaf_to_interrupts():
+                forkserver.ensure_running()
         receiver, sender = self.context.Pipe(duplex=False)
         arguments = run, checkpoint, sender, lock
         worker = self.context.Process(target=work, args=arguments, daemon=True)
@@ -110,6 +118,30 @@ def work(run: Run, checkpoint: Path, sender: Connection, lock: Lock) -> None:
         sys.exit(1)
     except Exception as error:
         sender.send(("failed", explain(error)))
+
+
+@contextlib.contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """A process that is started inside ignores Ctrl-C, as do those that it starts: the sweep, which
+    hears it, ends its workers, and nobody else has anything to say."""
+    if threading.current_thread() is not threading.main_thread():  # who may not change that
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def check_sockets() -> None:
+    """``ValueError`` if sockets between processes would have too long a name for the system."""
+    folder = tempfile.gettempdir()
+    if os.name == "posix" and len(os.fsencode(folder)) > LONGEST_TMPDIR:
+        raise ValueError(
+            f"TMPDIR={folder} is too long: the sockets of workers have their names below it, which "
+            f"leaves it {LONGEST_TMPDIR} characters; set TMPDIR to a shorter one"
+        )
 
 
 def default_limit() -> int:

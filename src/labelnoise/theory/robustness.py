@@ -65,6 +65,17 @@ def class_sum_range(loss: Loss, num_classes: int) -> Range:
 
     ``ValueError`` for losses that see more than p_y, or that bend more than once.
     """
+    searched = repr(loss), num_classes
+    if searched not in RANGES:
+        RANGES[searched] = _searched_range(loss, num_classes)
+    return RANGES[searched]
+
+
+RANGES: dict[tuple[str, int], Range] = {}
+"""What ``class_sum_range`` has found so far: bounds over many rates search it once."""
+
+
+def _searched_range(loss: Loss, num_classes: int) -> Range:
     K = len(noise.symmetric(num_classes, 0.0))
     f = _cost(loss)
     _check_one_peak(loss)

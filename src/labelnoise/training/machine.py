@@ -16,6 +16,7 @@ import torch
 import labelnoise
 
 PRECISIONS = ("bfloat16", "float32")
+MOST_THREADS = 1024
 PACKAGE = Path(labelnoise.__file__).parent
 TRAINS = ("seeds.py", "checks.py", "models.py", "noise", "data", "losses", "config", "training")
 
@@ -38,7 +39,9 @@ class Machine:
 
 def this_machine(device: str | torch.device | None = None, threads: int = 1) -> Machine:
     """``device``: ``cpu`` or ``cuda``; default CUDA where there is one. ``ValueError`` for a
-    precision that is none."""
+    precision that is none, and for more ``threads`` than a system starts."""
+    if not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"threads={threads} must lie in 1..{MOST_THREADS}")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return Machine(device, threads, precision(device))
 

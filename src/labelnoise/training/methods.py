@@ -16,6 +16,11 @@
   is where the second training starts, ``val_loss_chosen``, the test accuracy of the epoch with the
   lowest loss on the validation set (the first of equals), and ``recalls``, the test accuracy within
   each class at the last epoch, in percent; the curves have ``val_loss``.
+- *suspect_list*: a cross-validation of a few samples, and what scikit-learn's classifiers say of
+  them. ``noise_rate`` and the flips are those of the whole training set. ``result`` has ``drawn``,
+  how many ``samples`` there are and how many of them are ``wrong``, and ``lists``: of every judge
+  its ``detection``, and what ``noise.signs`` ``measured``. Test accuracies are of at most 1000 test
+  samples. In provenance, ``seconds_of`` has the seconds of each judge.
 
 Every training of a run has its own checkpoint and draws the same initial weights and orders as a
 single training of that run would, but for the weights of a warm start. Runs whose warm start is
@@ -24,6 +29,8 @@ count it nonetheless, as if each had trained alone.
 """
 
 import math
+import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +45,12 @@ from labelnoise.config import (
     Estimated,
     Pruned,
     Run,
+    SuspectList,
     WarmStart,
     loss_setting,
 )
-from labelnoise.noise import detection, estimation
-from labelnoise.seeds import generator
+from labelnoise.noise import detection, estimation, signs
+from labelnoise.seeds import generator, stream
 from labelnoise.training.loop import State, fit, identity, logits, percent, summarise, train_once
 from labelnoise.training.machine import Machine, provenance, session
 from labelnoise.training.task import Task
@@ -75,7 +83,10 @@ def train(
         return {
             "config": run.config,
             **made,
-            "provenance": provenance(on, task.flips_sha256, stages.seconds, task.made_of),
+            "provenance": {
+                **provenance(on, task.flips_sha256, stages.seconds, task.made_of),
+                **({"seconds_of": stages.seconds_of} if stages.seconds_of else {}),
+            },
         }
 
 
@@ -93,6 +104,7 @@ class Stages:
         self.run, self.task, self.on = run, task, on
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
         self.number, self.epochs, self.seconds = 0, 0, 0.0
+        self.seconds_of: dict[str, float] = {}
 
     def train(
         self,
@@ -149,11 +161,15 @@ class Stages:
         """What a trained network says of ``images``: float32 ``[N, K]`` on the CPU."""
         return logits(self.task, state.model, images, self.on).float().softmax(dim=1).cpu()
 
-    def out_of_sample(self, run: Run, folds: int) -> tuple[np.ndarray, dict]:
+    def out_of_sample(
+        self, run: Run, folds: int, fold: Tensor | None = None
+    ) -> tuple[np.ndarray, dict]:
         """``[N, K]``: each sample's probabilities by a network that trained on all folds but its
-        own; and the means of the networks' curves. The folds are drawn anew for each seed."""
+        own; and the means of the networks' curves. ``fold`` ``[N]`` tells the fold of each sample;
+        by default they are drawn anew for each seed."""
         n = len(self.task.given)
-        fold = torch.randperm(n, generator=generator(run.seed, "folds")) % folds
+        if fold is None:
+            fold = torch.randperm(n, generator=generator(run.seed, "folds")) % folds
         probabilities = torch.empty(n, self.task.num_classes)
         curves = []
         for k in range(folds):
@@ -227,6 +243,97 @@ def pruned(stages: Stages) -> dict:
     }
 
 
+def listed(stages: Stages) -> dict:
+    """The lists of suspects of the networks and of scikit-learn's judges, from the same samples."""
+    whole, run, asked = stages.task, stages.run, stages.run.method
+    noise_rate = whole.noise_rate
+    stages.task = task = whole.only(drawn(whole.true, asked, run.seed).to(stages.on.device))
+    test = torch.randperm(len(task.test_labels), generator=generator(run.seed, "tests"))[:1000]
+    test = test.to(stages.on.device)
+    task.test_images, task.test_labels = task.test_images[test], task.test_labels[test]
+    given, wrong = task.given.cpu().numpy(), (task.given != task.true).cpu().numpy()
+    fold = stratified(given, asked.folds, run.seed)
+    p = {}
+    p["network"], curves = stages.out_of_sample(
+        replace(run, method=None), asked.folds, torch.from_numpy(fold)
+    )
+    stages.seconds_of["network"] = round(stages.seconds, 2)
+    rows = task.images.flatten(1).cpu().numpy()
+    rows = rows / np.float32(255) if rows.dtype == np.uint8 else rows
+    for name, judge in judges(run.seed).items():
+        began = time.perf_counter()
+        p[name] = judged(judge, rows, given, fold, task.num_classes)
+        stages.seconds_of[name] = round(time.perf_counter() - began, 2)
+    return {
+        "result": {
+            **summarise(curves, noise_rate, None),
+            "drawn": {"samples": len(given), "wrong": int(wrong.sum())},
+            "lists": {
+                name: {
+                    "detection": detection.detection(given, each, wrong),
+                    "measured": signs.measured(given, each),
+                }
+                for name, each in p.items()
+            },
+        },
+        "curves": curves,
+    }
+
+
+def drawn(true: Tensor, asked: SuspectList, seed: int) -> Tensor:
+    """The samples that a suspect list is made of, ``[n]``, rising: as many of each class, the
+    remainder from the first classes. ``ValueError`` where a class has too few."""
+    true, K = true.cpu(), int(true.max()) + 1
+    sizes = [asked.size // K + (k < asked.size % K) for k in range(K)]
+    if asked.rare is not None:
+        sizes[asked.rare] = max(asked.folds, asked.size // 100)
+    order = torch.randperm(len(true), generator=generator(seed, "suspect list"))
+    found = [order[true[order] == k][:n] for k, n in enumerate(sizes)]
+    if short := [k for k, n in enumerate(sizes) if len(found[k]) < n]:
+        raise ValueError(f"size={asked.size} asks for more samples of the classes {short} than "
+                         "there are; lower size")  # fmt: skip
+    return torch.cat(found).sort().values
+
+
+def stratified(given: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold of each sample, int64 ``[N]``: of every class as many in each, by one."""
+    order = torch.randperm(len(given), generator=generator(seed, "folds")).numpy()
+    order = order[np.argsort(given[order], kind="stable")]
+    fold = np.empty(len(given), dtype=np.int64)
+    fold[order] = np.arange(len(given)) % folds
+    return fold
+
+
+def judges(seed: int) -> dict:
+    """scikit-learn's judges by name; imported only where they are asked for."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    draws = stream(seed, "random forest") % 2**32
+    return {
+        "random forest": RandomForestClassifier(random_state=draws),
+        "logistic regression": LogisticRegression(max_iter=200),
+    }
+
+
+def judged(judge: object, rows: np.ndarray, given: np.ndarray, fold: np.ndarray, K: int
+           ) -> np.ndarray:  # fmt: skip
+    """What a classifier of scikit-learn says of each sample, fitted to the other folds: ``[N, K]``,
+    on one thread."""
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    p = np.zeros((len(rows), K))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for k in np.unique(fold):
+            seen, unseen = fold != k, np.flatnonzero(fold == k)
+            made = clone(judge).fit(rows[seen], given[seen])
+            p[np.ix_(unseen, made.classes_)] = made.predict_proba(rows[unseen])
+    return p
+
+
 def warm_started(stages: Stages) -> dict:
     """A second training from the weights of a first one with CE, chosen on noisy labels."""
     task, run = stages.task, stages.run
@@ -269,5 +376,6 @@ TRAINED_BY = {
     Estimated: corrected,
     CrossValidation: cross_validated,
     Pruned: pruned,
+    SuspectList: listed,
     WarmStart: warm_started,
 }

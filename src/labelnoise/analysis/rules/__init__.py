@@ -13,13 +13,14 @@ from labelnoise.analysis.rules import (
     mnist_symmetric,
     model_the_noise,
     robustness_theory,
+    suspects,
     tuning,
 )
 from labelnoise.analysis.rules.rule import Rule
 
 FILES = (
     *(mnist_symmetric, robustness_theory, benchmark, tuning),
-    *(model_the_noise, dmi, human_noise, claims),
+    *(model_the_noise, suspects, dmi, human_noise, claims),
 )
 RULES: dict[str, Rule] = {rule.name: rule for file in FILES for rule in file.RULES}
 """Every rule by name."""
