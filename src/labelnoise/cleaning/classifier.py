@@ -194,10 +194,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
 
 def fastest_threads(model: str) -> int:
-    """The number of CPU threads with which a network of this kind trains fastest on this machine.
+    """The number of CPU threads with which a network of this kind trains fastest on an idle machine.
 
-    One for the MLP: its products are so small that threads cost more than they compute
-    (``benchmarks/threads.py``). All that torch would take for the others.
+    One for the MLP, whose products are so small that a second thread gains nothing, and all that
+    torch would take for the others: on 2 000 digits and two idle cores, two threads took 1.04 and,
+    for ``cnn4``, 0.59 times as long as one (``benchmarks/threads.py``). Where other work keeps the
+    cores busy, threads wait for each other, and took 10 and 4 times as long: give ``threads=1``.
     """
     return 1 if model == "mlp" else torch.get_num_threads()
 
