@@ -194,7 +194,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
 
 def fastest_threads(model: str) -> int:
-    """The number of CPU threads with which a network of this kind trains fastest on an idle machine.
+    """The number of CPU threads with which such a network trains fastest on an idle machine.
 
     One for the MLP, whose products are so small that a second thread gains nothing, and all that
     torch would take for the others: on 2 000 digits and two idle cores, two threads took 1.04 and,
