@@ -173,4 +173,4 @@ def test_tables_show_every_cell_with_and_without_records():
         assert tables.seconds_table(outcomes).shape == (6, 3)
         assert len(tables.verdict_table(outcomes)) == 3
     rare = tables.alarm_table(found).loc["digits", "symmetric", "one rare"]
-    assert (rare["rare class"], rare["half suspect"], rare["seeds"]) == ("3 (3)", "0", "3")
+    assert rare["network"] == "rare class 3 (3)"

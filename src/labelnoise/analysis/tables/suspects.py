@@ -1,5 +1,6 @@
 """Tables of notebook 08's last part: a user's list of suspects, and which alarms rang."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,31 +79,29 @@ def average(group: Sequence[Outcome], judge: str, field: str) -> float | None:
 
 @traced
 def alarm_table(outcomes: Sequence[Outcome], size: int = 2000) -> pd.DataFrame:
-    """In how many seeds each alarm rang in the network's list; where a class is rare, in brackets
-    in how many of these the alarm named it, and at most a third of all classes. Last, in how many
-    seeds any alarm rang in the other judges' lists."""
+    """Which alarms rang, by judge: each with the number of seeds in which it did; in brackets in
+    how many of these it names the rare class, and at most a third of all."""
     groups, rows = by_kind(outcomes), {}
     for kind in kinds(size):
         group = groups.get(kind, [])
-        others = [judge for judge in JUDGES if judge != NETWORK]
         rows[row_of(kind)] = {
-            **{name: rang(group, name) if group else MISSING for name in NAMES},
-            **{
-                f"{judge}: any": str(sum(bool(signs_of(o, judge)) for o in group))
-                if group else MISSING
-                for judge in others
-            },
+            **{judge: rang(group, judge) if group else MISSING for judge in JUDGES},
             "seeds": str(len(group)),
-        }  # fmt: skip
+        }
     names = ["data set", "noise", "classes"]
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(names)
 
 
-def rang(group: Sequence[Outcome], name: str) -> str:
-    found = [(o.run, sign) for o in group for sign in signs_of(o) if sign.name == name]
-    if not found or group[0].run.method.rare is None:
-        return str(len(found))
-    return f"{len(found)} ({sum(names_rare(sign, run) for run, sign in found)})"
+def rang(group: Sequence[Outcome], judge: str) -> str:
+    seen, named = Counter(), Counter()
+    for o in group:
+        for sign in signs_of(o, judge):
+            seen[sign.name] += 1
+            named[sign.name] += names_rare(sign, o.run)
+    rare = group[0].run.method.rare is not None
+    texts = [f"{name} {seen[name]}" + (f" ({named[name]})" if rare else "")
+             for name in NAMES if seen[name]]  # fmt: skip
+    return ", ".join(texts) or "none"
 
 
 @traced
