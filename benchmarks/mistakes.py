@@ -339,9 +339,9 @@ MISTAKES = (
     ),
     # ------------------------------------------------------------------ cleaning and reproducing
     Mistake(
-        "own-data-judged-in-sample", "cleaning/own_data.py",
-        "fit(images[seen], given[seen]", "fit(images, given",
-        ("test_own_data",),
+        "own-data-judged-in-sample", "cleaning/folds.py",
+        "_safe_indexing(X, seen), given[seen]", "X, given",
+        ("test_folds",),
     ),
     Mistake(
         "a-record-vouches-for-itself", "reproduce/judgement.py",
