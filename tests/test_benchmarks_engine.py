@@ -19,7 +19,7 @@ from labelnoise.training.task import Task
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 FILES = (
     *("side_by_side", "epoch", "sweeps", "memory", "ledger", "features", "gpu"),
-    *("readme", "engine"),
+    *("readme", "engine", "threads"),
 )
 COUNTED = Path("/proc/self/smaps_rollup")
 
@@ -320,3 +320,10 @@ def test_the_committed_report_follows_from_the_committed_measurements(bench):
     results = json.loads(source.read_text(encoding="utf-8"))
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert text == bench["readme"].compose(results), "compose it again: benchmarks/readme.py"
+
+
+def test_threads_are_timed_side_by_side(bench, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name, split, kept=data.load: kept("digits", split))
+    found = bench["threads"].measure({"mlp": 1}, rounds=2, samples=60)
+    assert {key: len(found["mlp"][key]) for key in ("one", "all")} == {"one": 2, "all": 2}
+    assert found["mlp"]["ratio"] > 0
