@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 
 from labelnoise.noise import detection, estimation
 
@@ -53,6 +52,8 @@ def measured(labels: ArrayLike, probabilities: ArrayLike) -> dict:
 
     Raises ``ValueError`` for labels and probabilities that are none or do not belong together.
     """
+    from scipy.optimize import linear_sum_assignment  # a bare GPU server trains without scipy
+
     given, p = estimation.check(labels, probabilities)
     K = p.shape[1]
     favourite, n = p.argmax(axis=1), np.bincount(given, minlength=K)
