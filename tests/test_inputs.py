@@ -368,7 +368,7 @@ def test_features_come_with_a_table_that_needs_no_files(tmp_path):
         (np.array([1.0, 2.0]), r"it holds float64 \(2,\)"),
         (np.zeros((2, 4, 4)), r"it holds float64 \(2, 4, 4\)"),
         (np.array([["a"], ["b"]]), "it holds <U1"),
-        (np.array([[None], [print]]), "x.npy is damaged, or no array"),
+        (np.array([[None], [len]]), "x.npy is damaged, or no array"),
         (b"no array", "x.npy is damaged, or no array"),
         (b"PK\x03\x04", "x.npy is damaged, or no array"),
     ],
