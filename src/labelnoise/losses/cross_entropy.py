@@ -23,13 +23,9 @@ class CE(TargetLoss):
         return -log_p
 
 
-class FL(TargetLoss):
-    """Focal loss, ``-(1 - p_y)^gamma log p_y``, in [0, inf); 0 <= gamma <= 100.
-
-    gamma = 0 is CE; a larger one turns away from what is learnt already. Lin et al., ICCV 2017
-    (arXiv 1708.02002). ``detach=True`` holds the factor (1 - p_y)^gamma constant in the
-    gradient, as the code of APL and ALFs does: the same value, another training.
-    """
+class Focal(Loss):
+    """What FL and NFL share: the parameters of a focal factor (1 - p)^gamma. A gamma above 100
+    leaves float32."""
 
     def __init__(
         self,
@@ -39,18 +35,22 @@ class FL(TargetLoss):
         **shared: int | None,
     ):
         super().__init__(reduction, **shared)
-        self.gamma, self.detach = focal(gamma, detach)
+        if not is_number(gamma) or not 0 <= gamma <= 100:
+            raise ValueError(f"gamma={gamma!r} must be a number of at least 0 and at most 100")
+        self.gamma, self.detach = float(gamma), flag("detach", detach)
+
+
+class FL(Focal, TargetLoss):
+    """Focal loss, ``-(1 - p_y)^gamma log p_y``, in [0, inf); 0 <= gamma <= 100.
+
+    gamma = 0 is CE; a larger one turns away from what is learnt already. Lin et al., ICCV 2017
+    (arXiv 1708.02002). ``detach=True`` holds the factor (1 - p_y)^gamma constant in the
+    gradient, as the code of APL and ALFs does: the same value, another training.
+    """
 
     def of_p(self, log_p: Tensor, miss: Tensor) -> Tensor:
         factor = miss.detach().pow(self.gamma) if self.detach else power(miss, self.gamma)
         return -factor * log_p
-
-
-def focal(gamma: float, detach: bool) -> tuple[float, bool]:
-    """The checked parameters of a focal factor (1 - p)^gamma; a gamma above 100 leaves float32."""
-    if not is_number(gamma) or not 0 <= gamma <= 100:
-        raise ValueError(f"gamma={gamma!r} must be a number of at least 0 and at most 100")
-    return float(gamma), flag("detach", detach)
 
 
 class GCE(TargetLoss):

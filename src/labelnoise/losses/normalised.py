@@ -14,7 +14,7 @@ from torch import Tensor
 from labelnoise.checks import positive
 from labelnoise.losses.base import Loss, of_target, power
 from labelnoise.losses.combined import sum_of
-from labelnoise.losses.cross_entropy import FOCAL, focal
+from labelnoise.losses.cross_entropy import FOCAL, Focal
 from labelnoise.losses.linear import MAE, RCE
 from labelnoise.losses.published import ALFS, everywhere, setting
 
@@ -32,22 +32,12 @@ class NCE(Loss):
         return of_target(log_p, targets) / log_p.sum(dim=1)
 
 
-class NFL(Loss):
+class NFL(Focal):
     """Normalised focal loss, ``FL_y / sum_k FL_k`` with ``FL_k = -(1 - p_k)^gamma log p_k``, in
     [0, 1]; 0 <= gamma <= 100. gamma = 0 is NCE.
 
     Ma et al., ICML 2020. ``detach`` as in FL: it holds every (1 - p_k)^gamma constant.
     """
-
-    def __init__(
-        self,
-        gamma: float = 0.5,
-        detach: bool = False,
-        reduction: str = "mean",
-        **shared: int | None,
-    ):
-        super().__init__(reduction, **shared)
-        self.gamma, self.detach = focal(gamma, detach)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_p = torch.log_softmax(logits, dim=1)
