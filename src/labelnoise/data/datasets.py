@@ -1,6 +1,7 @@
 """Every data set: what it is called, what it holds, what reads it and where it comes from.
 
-To add one: its entry here, and in `formats` its checksums and, where its format is new, a reader.
+To add one: its entry here, in `published` its
+checksums and, where its format is new, a reader in `formats`.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labelnoise.data import features, formats, photos
+from labelnoise.data import features, formats, photos, published
 from labelnoise.data.sources import (
     Source,
     from_address,
@@ -72,7 +73,7 @@ CIFAR100 = tuple(
     train trout tulip turtle wardrobe whale willow_tree wolf woman worm
     """.split()  # noqa: SIM905 (rather than a hundred lines)
 )
-IDX = tuple(formats.IDX_SHA256["MNIST"])
+IDX = tuple(published.IDX_SHA256["MNIST"])
 SHEETS = (
     *(f"data_batch_{i}.png" for i in range(1, 6)),
     "test_batch.png",

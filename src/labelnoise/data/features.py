@@ -16,15 +16,8 @@ import numpy as np
 
 from labelnoise.data import made
 from labelnoise.data.download import progress
-from labelnoise.data.formats import (
-    ARRAY_SHA256,
-    FILE_SHA256,
-    Labels,
-    content,
-    find,
-    read_cifar10,
-    standardised,
-)
+from labelnoise.data.formats import Labels, read_cifar10, standardised
+from labelnoise.data.published import ARRAY_SHA256, FILE_SHA256, content, find
 
 PLACE = "cifar10_features"
 WEIGHTS = "cifar10_features/efficientnet-lite0-57934424.pth"

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise.data.formats import Labels, damaged, find, read_bytes, verify
+from labelnoise.data.formats import Labels
+from labelnoise.data.published import damaged, find, read_bytes, verify
 from labelnoise.files import DAMAGED_ARRAYS
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from unittest import mock
 
 from labelnoise.data.download import TIMEOUT, DataError, download, extract, run_client, say
-from labelnoise.data.formats import NotThere
+from labelnoise.data.published import NotThere
 from labelnoise.files import ROOT, take
 
 DAY = 86400
