@@ -1,7 +1,7 @@
 """Every data set: what it is called, what it holds, what reads it and where it comes from.
 
-To add one: its entry here, in `published` its
-checksums and, where its format is new, a reader in `formats`.
+To add one: its entry here, its checksums in `published` and, where its format is new, a reader in
+`formats`.
 """
 
 from collections.abc import Callable, Sequence
