@@ -84,7 +84,8 @@ def answers(
              for what, (tone, _) in KINDS.items() if what in shown]  # fmt: skip
     if stopped:
         marks.append(plt.Line2D([], [], marker="o", ls="", color=STOPPED_TONE, label=STOPPED))
-    marks.append(plt.Line2D([], [], marker="o", ls="", mfc="none", color="0.3", label="best epoch"))
+    for label, mark in (("one seed", "|"), ("best epoch", "o")):
+        marks.append(plt.Line2D([], [], marker=mark, ls="", mfc="none", color="0.3", label=label))
     marks.append(plt.Line2D([], [], ls="--", color="0.4", label="CE, last epoch"))
     figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize="small")
     return figure
@@ -178,7 +179,8 @@ def estimates(outcomes: Sequence[Outcome], dataset: str = "mnist") -> Figure:
                            index=[o.run.noise.rate for o in group]) * 100  # fmt: skip
             mean = at.groupby(level=0).mean()
             ax.plot(100 * mean.index, mean, "-", color=tone, lw=1.5)
-            ax.plot(100 * at.index, at, mark, color=tone, ms=6, label=label, mfc="none", mew=1.5)
+            ax.plot(100 * at.index, at, mark, color=tone, ms=6, label=label, mfc="none", mew=1.5,
+                    clip_on=False)  # fmt: skip
         true = [noisy(name, rate).matrix(dataset) for rate in rates]
         clean = [100 * estimation.error(np.eye(len(T)), T) for T in true]
         ends = [100 * rate for rate in rates]
