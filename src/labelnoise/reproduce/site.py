@@ -162,15 +162,15 @@ def one_header_row(table: BeautifulSoup) -> None:
 
 def described(source: str, root: Path = ROOT) -> str | None:
     """What the figure shows that the ``source`` of a cell saves, in a sentence of the function that
-    drew it; None if it saves none."""
+    drew it, and its name; None if it saves none."""
     if not (saves := re.search(r"figures\.save\(\w+, f?\"([^\"{]+)", source)):
         return None
     path = next(iter(sorted((root / "figures").glob(f"{saves[1]}*.json"))), None)
     if path is None:
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
-    said = content["functions"].get(content["made"]["by"], f"The figure {path.stem}")
-    return plain(said.replace("``", ""))
+    said = content["functions"].get(content["made"]["by"], "A figure")
+    return plain(said.replace("``", "")) + f" ({path.stem})"  # one function may draw several
 
 
 def without_substitutions(line: str) -> str:
