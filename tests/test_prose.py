@@ -95,6 +95,9 @@ def sentences() -> list[tuple[str, str]]:
         (readme, f"gained up to {most_by_stopping():.0f} points"),
         (readme, f"it ends at {at['CE', OF_CLL]} %, CLL at {at[cll, OF_CLL]} %, and CLL enlarged "
                  f"to the size of CE at {at[cll, OF_CE]} %"),
+        ("notebooks/02_gradients.ipynb",
+         f"CE gains {placed('CE', OF_CLL) - placed('CE', OF_CE):.1f} points when it takes CLL's "
+         f"step and decay, and CLL loses {placed(cll, OF_CLL) - placed(cll, OF_CE):.1f} points"),
         (start, f"it ends at {at['CE', OF_CLL]} %, where CLL ends at {at[cll, OF_CLL]} % and "
                 f"cross-entropy as published at {at['CE', OF_CE]} %"),
         (mnist, f"| cross-entropy | {at['CE', OF_CE]} | {at['CE', OF_CLL]} |"),

@@ -198,7 +198,7 @@ def trace_page(trace: Trace) -> str:
              f"<p>A table of <a href='../notebooks/{stem}.html'>{stem}</a>. "
              f"<code>make trace NAME={trace.name}</code> computes its numbers again from these "
              "records.</p>"]  # fmt: skip
-    said = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{html.escape(text)}</dd>"
+    said = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{with_code(text)}</dd>"
                    for name, text in trace.functions.items())  # fmt: skip
     for i, row in enumerate(trace.rows):
         cells = {column: trace.cell(row, column) for column in trace.columns}
@@ -213,6 +213,11 @@ def trace_page(trace: Trace) -> str:
     if said:
         parts.append(f"<h2>The functions</h2><dl>{said}</dl>")
     return "".join(parts)
+
+
+def with_code(text: str) -> str:
+    """A docstring's words as HTML, what stands in backticks as code."""
+    return re.sub("``(.*?)``", r"<code>\1</code>", html.escape(text))
 
 
 def how(trace: Trace, cell: dict) -> str:
