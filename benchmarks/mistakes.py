@@ -263,7 +263,7 @@ MISTAKES = (
         ("test_train",),
     ),
     Mistake(
-        "a-fold-is-judged-by-a-network-that-saw-it", "training/methods.py",
+        "a-fold-is-judged-by-a-network-that-saw-it", "training/stages.py",
         "(fold != k).nonzero()", "(fold >= 0).nonzero()",
         ("test_stages",),
     ),

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from torch.nn.functional import cross_entropy
 
 from labelnoise import data, losses, noise
-from labelnoise.cleaning import classifier
+from labelnoise.cleaning import any_loss, arrays, classifier
 from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.experiments import MNIST_PROTOCOL, Run, noisy
 from labelnoise.losses import CLL
@@ -187,7 +187,7 @@ def test_mean_and_std_are_those_of_floats_without_a_float_copy():
     images[:, 1] //= 3
     images[:, 2] = 255
     tracemalloc.start()
-    mean, std = classifier.mean_and_std(images)
+    mean, std = arrays.mean_and_std(images)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     scaled = images / 255
@@ -343,7 +343,7 @@ def test_what_the_training_could_not_use_is_refused_before_it(changes, message, 
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_every_loss_passes_the_check_of_its_mean(name):
     targets = torch.tensor([0, 1, 2, 1, 0])
-    classifier.check_mean(classifier.loss_module(name), targets, 3)
+    any_loss.check_mean(any_loss.loss_module(name), targets, 3)
 
 
 def test_what_a_classifier_predicts_has_the_shape_that_it_was_fitted_to(digits):

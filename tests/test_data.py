@@ -34,6 +34,7 @@ from labelnoise.data import download, features, formats, made, photos, published
 from labelnoise.data.__main__ import main
 from labelnoise.data.download import DataError
 from labelnoise.data.sources import Source
+from labelnoise.data.staging import staging
 
 
 @functools.lru_cache(maxsize=4)
@@ -690,6 +691,24 @@ def test_a_fetch_killed_at_any_moment_is_never_taken_for_data(tiny, monkeypatch)
     assert [path.name for path in tiny.glob(".fetch-*")] == [".fetch-new"]
 
 
+@pytest.mark.skipif(files.fcntl is None, reason="this system has no flock")
+def test_what_a_killed_fetch_left_goes_with_the_next_fetch_and_a_living_ones_stays(tiny):
+    killed = (
+        "import os, pathlib, signal, sys; from labelnoise.data.staging import staging\n"
+        "with staging(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').write_bytes(b'half a file'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    tiny.mkdir()
+    subprocess.run([sys.executable, "-c", killed, tiny])
+    assert [path.split("/")[1:] for path in stored(tiny)] == [["files", "half"], ["lock"]]
+    with staging(tiny) as living:
+        (living / "half").write_bytes(b"half a file")
+        with staging(tiny) as mine:
+            assert set(tiny.glob(".fetch-*")) == {living.parent, mine.parent}
+        assert (living / "half").exists()
+    assert list(tiny.iterdir()) == []
+
+
 def test_a_file_lands_whole_or_not_at_all(tiny, monkeypatch):
     """At the moment of every rename, the file is complete, and it was synced to the disk."""
     renames, synced = [], []
@@ -812,6 +831,12 @@ class Server(BaseHTTPRequestHandler):
         if self.path.startswith("/silent"):
             time.sleep(15)  # longer than any test waits
             return
+        if self.path.startswith("/dripping"):
+            with suppress(OSError):  # until the client has gone
+                for piece in ("HTTP/1.0 200 OK\r\nX: ", *"x" * 150):
+                    self.wfile.write(piece.encode())
+                    time.sleep(0.02)
+            return
         if self.path.startswith("/endless"):
             self.send_response(200)
             self.end_headers()
@@ -880,9 +905,19 @@ def test_a_download_of_a_byte_now_and_then_is_given_up_in_time(server, tmp_path,
     monkeypatch.setattr(download, "PATIENCE", 0.2)
     monkeypatch.setattr(Server, "pause", 0.02)
     start = time.monotonic()
-    with pytest.raises(OSError, match=r"is too slow: \d+ bytes so far"):
-        download.download(f"{server}/endless", tmp_path / "file", size=1)
-    assert time.monotonic() - start < 1.5
+    for address in ("endless", "dripping"):  # the second never comes to the end of its head
+        with pytest.raises(OSError, match=rf"{address} is too slow: \d+ bytes so far"):
+            download.download(f"{server}/{address}", tmp_path / "file", size=1)
+    assert time.monotonic() - start < 2
+
+
+def test_torchvisions_look_at_an_address_ends_in_time(
+    tmp_path, torchvision_mnist, server, monkeypatch
+):
+    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/dripping/"])
+    with pytest.raises((OSError, RuntimeError), match="is too slow"):
+        sources.from_torchvision("MNIST", size=1).fetch(tmp_path)
 
 
 def test_torchvisions_download_is_bounded_too(tmp_path, torchvision_mnist, server, monkeypatch):
@@ -934,13 +969,12 @@ def test_torchvisions_download_lands_in_its_own_layout_and_quietly(
 def test_torchvisions_download_gives_up_on_a_silent_server(
     tmp_path, torchvision_mnist, server, monkeypatch
 ):
-    monkeypatch.setattr(sources, "TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     monkeypatch.setattr(torchvision_mnist, "mirrors", [f"{server}/silent/"])
     start = time.monotonic()
     with pytest.raises((OSError, RuntimeError), match="timed out"):
         sources.from_torchvision("MNIST", size=100).fetch(tmp_path)
     assert time.monotonic() - start < 1.2
-    assert socket.getdefaulttimeout() is None
 
 
 def tar_gz(files: dict[str, bytes]) -> bytes:

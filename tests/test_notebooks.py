@@ -97,6 +97,57 @@ OTHERWISE = {
 }
 
 
+def names(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """The names that a statement reads, and those that it gives a value, or a part of one."""
+    inner = {id(name) for part in ast.walk(statement) if isinstance(part, ast.comprehension)
+             for name in ast.walk(part.target)}  # fmt: skip
+    read, given = set(), set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and id(node) not in inner:
+            (read if isinstance(node.ctx, ast.Load) else given).add(node.id)
+        elif isinstance(node, ast.alias):
+            given.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            given.add(node.name)
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            given |= {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+    return read, given
+
+
+def reached(cells: list[str], choice: set[str]) -> set[int]:
+    """The numbers of the code cells that read what follows from a choice, and of those that give a
+    name that one of these reads. The others do again what nbval has them do."""
+    wanted, giver, needs = {0}, {}, []
+    for number, source in enumerate(cells):
+        needs.append(set())
+        for statement in ast.parse(source).body if number else ():
+            read, given = names(statement)
+            needs[number] |= {giver[name] for name in read if name in giver}
+            if read & choice:
+                wanted.add(number)
+            choice = choice | given if read & choice else choice - given
+            giver |= dict.fromkeys(given, number)
+    for number in reversed(range(len(cells))):
+        wanted |= needs[number] if number in wanted else set()
+    return wanted
+
+
+def only_reached(path, choice: set[str]) -> nbformat.NotebookNode:
+    """A notebook with no more code cells than those that a choice of its parameters reaches."""
+    book = nbformat.read(path, as_version=4)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    kept = reached([cell.source for cell in code], choice)
+    book.cells = [cell for number, cell in enumerate(code) if number in kept]
+    return book
+
+
+def test_the_cells_that_a_choice_reaches_are_found():
+    cells = ["a, b = 1, 2", "import x\nn = 3", "c = a + n", "d = {}", "d[0] = c", "e = x.f(n)",
+             "print(d)", "c = e", "print(c)"]  # fmt: skip
+    assert reached(cells, {"a"}) == {0, 1, 2, 3, 4, 6}
+    assert reached(cells, {"b"}) == {0}
+
+
 def printed(path) -> list[str]:
     """What the code cells of an executed notebook print, without the cell of the parameters."""
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
@@ -106,7 +157,9 @@ def printed(path) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_with_another_choice(name, tmp_path):
-    source, made = ROOT / "notebooks" / f"{name}.ipynb", tmp_path / "made.ipynb"
+    """The cells that the choice reaches: nbval runs all of them with the committed one."""
+    source, made = tmp_path / f"{name}.ipynb", tmp_path / "made.ipynb"
+    nbformat.write(only_reached(ROOT / "notebooks" / source.name, {*OTHERWISE[name]}), source)
     # What its cells show is drawn; the files of figures are left to nbval, which runs them all.
     with environment(LABELNOISE_OUT=str(tmp_path), LABELNOISE_PICTURES=""):
         execute(source, made, OTHERWISE[name])

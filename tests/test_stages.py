@@ -14,7 +14,7 @@ from labelnoise.noise import detection, estimation
 from labelnoise.noise.detection import FILTERS
 from labelnoise.runs.ledger import Ledger, RecordError
 from labelnoise.runs.sweep import train_missing
-from labelnoise.training import loop, methods
+from labelnoise.training import loop, methods, stages
 from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
@@ -128,15 +128,15 @@ def test_mistakes_are_refused_before_any_training(changes, message):
 
 def test_a_fold_is_predicted_by_a_network_that_never_saw_it(monkeypatch, records):
     seen, predicted = [], []
-    original = methods.Stages.probabilities
+    original = stages.Stages.probabilities
 
     def watch(self, state, images):
         predicted.append(images)
         return original(self, state, images)
 
-    monkeypatch.setattr(methods.Stages, "probabilities", watch)
-    fit = methods.fit
-    monkeypatch.setattr(methods, "fit", lambda task, *a: seen.append(task.images) or fit(task, *a))
+    monkeypatch.setattr(stages.Stages, "probabilities", watch)
+    fit = stages.fit
+    monkeypatch.setattr(stages, "fit", lambda task, *a: seen.append(task.images) or fit(task, *a))
     made = methods.train(VARIANTS["cross-validation"], device="cpu")
     everything = Task.of(run(), torch.device("cpu")).images
     for trained, held_out in zip(seen, predicted, strict=True):
@@ -154,9 +154,9 @@ def folds_of(seed: int, monkeypatch) -> list[list[int]]:
         held_out.append(numbers.tolist())
         return torch.zeros(len(numbers), 10)
 
-    monkeypatch.setattr(methods.Stages, "probabilities", watch)
-    monkeypatch.setattr(methods.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
-    methods.Stages(of, task, this_machine(CPU), None, lambda epoch: None).out_of_sample(of, 3)
+    monkeypatch.setattr(stages.Stages, "probabilities", watch)
+    monkeypatch.setattr(stages.Stages, "sound", lambda *_: SimpleNamespace(curves={}))
+    stages.Stages(of, task, this_machine(CPU), None, lambda epoch: None).out_of_sample(of, 3)
     return held_out
 
 
@@ -169,17 +169,17 @@ def test_folds_are_of_one_size_shuffled_and_drawn_anew_for_each_seed(monkeypatch
 
 
 def test_curves_are_the_means_over_the_folds(monkeypatch):
-    states, sound = [], methods.Stages.sound
+    states, sound = [], stages.Stages.sound
 
     def watch(*asked):
         states.append(sound(*asked))
         return states[-1]
 
-    monkeypatch.setattr(methods.Stages, "sound", watch)
+    monkeypatch.setattr(stages.Stages, "sound", watch)
     made = methods.train(VARIANTS["cross-validation"], device="cpu")
     for name, curve in made["curves"].items():
         assert curve == pytest.approx(np.mean([s.curves[name] for s in states], axis=0))
-    assert methods.mean([[1.0, None], [3.0, 2.0]]) == [2.0, None]
+    assert stages.mean([[1.0, None], [3.0, 2.0]]) == [2.0, None]
 
 
 def test_out_of_sample_probabilities_stand_where_their_samples_stand(records):
@@ -263,9 +263,9 @@ def test_pruning_is_a_cross_validation_then_a_training_on_the_noisy_rest(filter_
 
 def test_pruning_removes_what_the_filter_suspects_and_trains_on_the_rest(records, monkeypatch):
     sizes = []
-    fit = methods.fit
+    fit = stages.fit
     monkeypatch.setattr(
-        methods, "fit", lambda task, *a: sizes.append(len(task.given)) or fit(task, *a)
+        stages, "fit", lambda task, *a: sizes.append(len(task.given)) or fit(task, *a)
     )
     methods.train(VARIANTS["pruned"], device="cpu")
     removed = records["pruned"]["result"]["pruned"]
@@ -311,7 +311,7 @@ def test_a_first_training_that_diverges_stops_the_run():
 
 def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
     """Its probabilities are a fifth of the result, though no other training comes after it."""
-    fit, count = methods.fit, iter(range(1, 10))
+    fit, count = stages.fit, iter(range(1, 10))
 
     def broken(task, state, *rest):
         seconds = fit(task, state, *rest)
@@ -319,7 +319,7 @@ def test_a_last_fold_that_diverges_is_not_averaged(monkeypatch):
             state.diverged_at = state.recipe.protocol["epochs"]
         return seconds
 
-    monkeypatch.setattr(methods, "fit", broken)
+    monkeypatch.setattr(stages, "fit", broken)
     with pytest.raises(RuntimeError, match=r"diverged at epoch .*the result rests on it"):
         methods.train(VARIANTS["cross-validation"], device="cpu")
 

@@ -15,7 +15,7 @@ from labelnoise.experiments import suspects as grids
 from labelnoise.noise import signs
 from labelnoise.reproduce import soundness
 from labelnoise.runs.sweep import Outcome
-from labelnoise.training import methods
+from labelnoise.training import methods, suspect_list
 
 RUN = quick(
     subset=None, noise=noisy("symmetric", 0.3), method=method("suspect_list", size=100, rare=3)
@@ -46,17 +46,17 @@ def test_a_list_is_the_same_again(record):
 
 def test_as_many_of_each_true_class_are_drawn_and_few_of_the_rare_one():
     true = torch.arange(10).repeat(50)
-    kept = methods.drawn(true, SuspectList(size=304, rare=8), seed=0)
+    kept = suspect_list.drawn(true, SuspectList(size=304, rare=8), seed=0)
     assert torch.bincount(true[kept]).tolist() == [31, 31, 31, 31, 30, 30, 30, 30, 5, 30]
-    other = methods.drawn(true, SuspectList(size=304, rare=8), seed=1)
+    other = suspect_list.drawn(true, SuspectList(size=304, rare=8), seed=1)
     assert kept.tolist() != other.tolist()
     with pytest.raises(ValueError, match="more samples of the classes"):
-        methods.drawn(true, SuspectList(size=600), seed=0)
+        suspect_list.drawn(true, SuspectList(size=600), seed=0)
 
 
 def test_every_fold_has_its_share_of_every_class():
     given = np.repeat(range(4), [40, 23, 5, 12])
-    fold = methods.stratified(given, 5, seed=0)
+    fold = suspect_list.stratified(given, 5, seed=0)
     for k in range(4):
         counts = np.bincount(fold[given == k], minlength=5)
         assert counts.max() - counts.min() <= 1
@@ -76,7 +76,7 @@ def test_no_judge_of_scikit_learn_sees_what_it_judges():
             return np.tile([0.25, 0.75], (len(rows), 1))
 
     rows, fold = np.arange(12.0)[:, None], np.arange(12) % 3
-    p = methods.judged(Watch(), rows, np.zeros(12, dtype=int), fold, K=3)
+    p = suspect_list.judged(Watch(), rows, np.zeros(12, dtype=int), fold, K=3)
     assert (p == [0.25, 0, 0.75]).all()
 
 

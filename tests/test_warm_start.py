@@ -11,7 +11,7 @@ from labelnoise.config import LossSetting, Run, method, noisy
 from labelnoise.experiments import MNIST_PROTOCOL
 from labelnoise.experiments.dmi import MR_PROTOCOL
 from labelnoise.runs.sweep import train_missing
-from labelnoise.training import loop, methods
+from labelnoise.training import loop, methods, stages
 from labelnoise.training.machine import this_machine
 from labelnoise.training.task import Task
 
@@ -148,9 +148,9 @@ def test_the_best_epoch_is_the_one_of_the_validation_set_whatever_the_test_set_s
 
 def test_the_validation_loss_is_one_determinant_of_all_held_out_samples(record, monkeypatch):
     ends = []
-    fit = methods.fit
+    fit = stages.fit
     monkeypatch.setattr(
-        methods, "fit", lambda t, state, *a: (fit(t, state, *a), ends.append(state))[0]
+        stages, "fit", lambda t, state, *a: (fit(t, state, *a), ends.append(state))[0]
     )
     again = methods.train(run(), device="cpu")
     assert exact(again) == exact(record)
@@ -290,7 +290,7 @@ def test_another_first_stage_is_not_taken(other, tmp_path):
 
 def test_a_damaged_first_stage_is_trained_anew(record, tmp_path):
     epochs_of(run(CE), tmp_path / "one.pt")
-    (shared,) = tmp_path.glob(f"*{methods.SHARED}.*")
+    (shared,) = tmp_path.glob(f"*{stages.SHARED}.*")
     content = bytearray(shared.read_bytes())
     content[len(content) // 2] ^= 1
     shared.write_bytes(content)
@@ -308,7 +308,7 @@ def test_a_sweep_shares_first_stages_and_removes_them(record, here, workers_star
 
     key = methods.first_training(run()).key
     for left in ("pt", "pt.99.partial"):  # by a sweep that was killed at its end
-        (checkpoints / f"{key}{methods.SHARED}.{left}").touch()
+        (checkpoints / f"{key}{stages.SHARED}.{left}").touch()
     assert train_missing(runs, here) == 0
     assert list(checkpoints.iterdir()) == []
 
@@ -320,7 +320,7 @@ def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
     checkpoints = here.directory / ".checkpoints"
     later = run(method=method("warm_start", protocol={**FIRST, "lr": 0.02}))
     assert train_missing([run(CE)], here) == 1
-    shared = checkpoints / f"{methods.first_training(later).key}{methods.SHARED}.pt"
+    shared = checkpoints / f"{methods.first_training(later).key}{stages.SHARED}.pt"
     partial = shared.with_name(f"{shared.name}.99.partial")
     for path in (shared, partial):
         path.touch()
@@ -334,7 +334,7 @@ def test_a_shared_first_stage_stays_until_every_run_that_needs_it_is_recorded(
 
 
 def test_a_run_of_its_own_leaves_what_others_share(here, workers_start_quickly):
-    shared = here.directory / ".checkpoints" / f"{PLAIN.key}{methods.SHARED}.pt"
+    shared = here.directory / ".checkpoints" / f"{PLAIN.key}{stages.SHARED}.pt"
     shared.parent.mkdir(parents=True)
     shared.touch()
     assert train_missing([PLAIN], here) == 1

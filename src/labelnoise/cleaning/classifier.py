@@ -13,7 +13,6 @@ import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -21,17 +20,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from labelnoise.checks import check_integer, is_number
+from labelnoise.cleaning.any_loss import check_mean, loss_module
+from labelnoise.cleaning.arrays import checked_images, encoded, mean_and_std
 from labelnoise.config import Recipe
 from labelnoise.config.protocols import MNIST_PROTOCOL
-from labelnoise.experiments import setting_of
-from labelnoise.losses import CORRECTIONS, DMI
+from labelnoise.losses import DMI
 from labelnoise.models import READS
 from labelnoise.training.loop import State, evaluate, logits, train_epoch
 from labelnoise.training.machine import Machine, session
 from labelnoise.training.task import Task
 
 NETWORKS = tuple(name for name, kinds in READS.items() if "images" in kinds)
-CHUNK = 2**22  # pixels that are counted at a time
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -249,124 +248,3 @@ def without_samples(task: Task) -> Task:
         if isinstance(values, Tensor) and name not in ("mean", "std"):
             setattr(bare, name, values.new_empty((0, *values.shape[1:])))
     return bare
-
-
-class Called(nn.Module):
-    """Any callable as a module."""
-
-    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]):
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self.loss(outputs, targets)
-
-
-def loss_module(loss: str | Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
-    """The loss of a name, or the callable; a module stays what it is, since the training looks for
-    ``DMI``. ``ValueError`` for a name that is unknown, and for what cannot be called."""
-    if loss == "DMI":
-        return DMI()
-    if isinstance(loss, str) and loss in CORRECTIONS:
-        raise ValueError(f"loss={loss!r} depends on what you know of the noise; give an instance, "
-                         "such as losses.Mixture(0.3) or losses.Forward(T)")  # fmt: skip
-    if isinstance(loss, str):
-        return setting_of(loss).build()
-    if isinstance(loss, type):
-        raise ValueError(f"loss={loss.__name__} is a class; give an instance: {loss.__name__}(...)")
-    if not callable(loss):
-        raise ValueError(
-            f"loss={loss!r} must be a name of losses.LOSSES, such as 'GCE', or a callable "
-            "(logits [B, K], targets [B]) -> mean, such as losses.GCE(q=0.7)"
-        )
-    return loss if isinstance(loss, nn.Module) else Called(loss)
-
-
-def check_mean(loss: nn.Module, targets: Tensor, K: int) -> None:
-    """``ValueError`` unless the loss of a first batch, ``targets`` ``[B]`` and zeros for logits, is
-    the mean over its samples: a finite scalar with a gradient that repeating the batch does not
-    double. What the loss itself refuses (a batch too small, a matrix for other classes) it says."""
-    outputs = torch.zeros(len(targets), K, device=targets.device, requires_grad=True)
-    value = loss(outputs, targets)
-    shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-    if shape != ():
-        raise ValueError(
-            f"loss must return the mean over the batch, a scalar tensor, got {shape}; "
-            "set reduction='mean', or take .mean()"
-        )
-    if not value.isfinite() or not value.requires_grad:
-        what = "has no gradient" if value.isfinite() else "is not finite"
-        raise ValueError(f"loss {what} at logits of 0: {value.item()}; nothing can be learnt of it")
-    twice = loss(outputs.repeat(2, 1), targets.repeat(2))
-    if value != 0 and torch.isclose(twice, 2 * value):
-        raise ValueError(
-            "loss adds up the batch: its learning rate would depend on the size of the batch; "
-            "set reduction='mean', or take .mean()"
-        )
-
-
-def checked_images(X: ArrayLike) -> np.ndarray:
-    """uint8 ``[N, C, H, W]``, or ``ValueError``."""
-    images = np.asarray(X)
-    images = images[:, None] if images.ndim == 3 else images
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise ValueError(
-            f"X must be images, uint8 in 0..255 of shape [N, C, H, W] or [N, H, W], got "
-            f"{images.dtype} {images.shape}; scale floats to 0..255 and convert them first"
-            + ("; for features [N, D], take a classifier of scikit-learn" * (images.ndim == 2))
-        )
-    if images.size == 0:
-        raise ValueError(f"X is empty, of shape {images.shape}: give at least one image")
-    if images.shape[3] <= 4 < images.shape[1]:
-        raise ValueError(
-            f"X of shape {images.shape} seems to be [N, H, W, C], but the channels come before the "
-            "rows, [N, C, H, W]: permute it, X.transpose(0, 3, 1, 2)"
-        )
-    return np.ascontiguousarray(images)
-
-
-def encoded(name: str, labels: ArrayLike, N: int) -> tuple[np.ndarray, np.ndarray]:
-    """The classes ``[K]``, sorted, and the labels ``[N]`` as their positions, int64 in 0..K-1.
-
-    Raises ``ValueError``, which says ``name``, for anything but N labels, for one that is missing
-    (None, NaN), for kinds that do not sort together, and for fewer than two classes.
-    """
-    raw = np.asarray(labels, dtype=object)  # of a list with text, numpy would make NaN 'nan'
-    if raw.shape != (N,):
-        raise ValueError(f"{name} must hold one label for each of {N} images, got {raw.shape}")
-    if (missing := np.flatnonzero(pd.isna(raw))).size:
-        raise ValueError(
-            f"{name} holds {missing.size} missing labels (None or NaN), the first at index "
-            f"{missing[0]}; leave these samples out, or label them"
-        )
-    try:
-        np.unique(raw)
-    except TypeError:
-        kinds = ", ".join(sorted({type(label).__name__ for label in raw}))
-        raise ValueError(
-            f"{name} mixes labels that do not sort together ({kinds}); make all of them text, or "
-            "all of them numbers"
-        ) from None
-    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"{name} holds {len(classes)} classes, {classes}: give samples of two at "
-                         "least, or there is nothing to tell apart")  # fmt: skip
-    return classes, codes
-
-
-def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Of each channel of uint8 ``[N, C, H, W]``, scaled to 0..1; 1e-6 on top of each standard
-    deviation, since a constant channel must not divide by 0.
-
-    From counts of the 256 values, which are exact; a float copy of all images would be four times
-    their size.
-    """
-    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
-    step = max(1, CHUNK // images[0, 0].size)
-    for start in range(0, len(images), step):
-        for channel, count in enumerate(counts):
-            count += np.bincount(images[start : start + step, channel].ravel(), minlength=256)
-    share, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
-    mean = share @ values
-    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1)) + 1e-6
-    return mean.tolist(), std.tolist()

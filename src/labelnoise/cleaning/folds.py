@@ -18,7 +18,8 @@ from sklearn.utils import _safe_indexing
 from tqdm.auto import tqdm
 
 from labelnoise.checks import check_integer
-from labelnoise.cleaning.classifier import NetworkClassifier, encoded
+from labelnoise.cleaning.arrays import encoded
+from labelnoise.cleaning.classifier import NetworkClassifier
 
 FLATTEN = "make_pipeline(FunctionTransformer(lambda x: x.reshape(len(x), -1)), ...)"
 # What programs that show a notebook to somebody set for its kernel: Jupyter, VS Code, Colab.

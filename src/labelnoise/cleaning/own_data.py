@@ -25,7 +25,8 @@ from sklearn.base import ClassifierMixin, clone
 
 from labelnoise.cleaning import inputs, outputs, report
 from labelnoise.cleaning.arguments import judge, read_arguments
-from labelnoise.cleaning.classifier import NetworkClassifier, encoded
+from labelnoise.cleaning.arrays import encoded
+from labelnoise.cleaning.classifier import NetworkClassifier
 from labelnoise.cleaning.folds import check_folds, out_of_sample
 from labelnoise.cleaning.inputs import Samples
 from labelnoise.noise import detection, signs

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from labelnoise.cleaning.classifier import encoded
+from labelnoise.cleaning.arrays import encoded
 from labelnoise.noise import signs
 from labelnoise.noise.signs import Sign
 

@@ -6,8 +6,11 @@ by what is expected: in bytes, and in the seconds for all of them.
 """
 
 import errno
+import http.client
+import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -64,6 +67,57 @@ def progress(
         yield bar.update
 
 
+class InTime(io.RawIOBase):
+    """What a server sends, `received` bytes so far; OSError for a read after the `deadline`. The
+    timeout of a socket bounds each read, and not their number, of one byte each at the least."""
+
+    def __init__(self, url: str, raw: io.RawIOBase, deadline: float):
+        self.url, self.raw, self.deadline, self.received = url, raw, deadline, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        if time.monotonic() > self.deadline:
+            raise urllib.error.URLError(f"{self.url} is too slow: {self.received} bytes so far")
+        count = self.raw.readinto(buffer)
+        self.received += count
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+class InTimeHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """urllib's way to open an address, where an answer has to arrive in time: its head included,
+    and with all that lead on to other addresses, `seconds` after this is made."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self.deadline = time.monotonic() + seconds
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self.connecting(http.client.HTTPConnection, request), request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self.connecting(http.client.HTTPSConnection, request), request)
+
+    def connecting(self, kind: type, request: urllib.request.Request) -> Callable:
+        def answer(arriving: socket.socket, **options) -> http.client.HTTPResponse:
+            made = http.client.HTTPResponse(arriving, **options)
+            in_time = InTime(request.full_url, made.fp.detach(), self.deadline)
+            made.fp = io.BufferedReader(in_time)
+            return made
+
+        def connect(host: str, **options) -> http.client.HTTPConnection:
+            connection = kind(host, **options)
+            connection.response_class = answer
+            return connection
+
+        return connect
+
+
 def download(url: str, path: Path, *, size: int) -> None:
     """Download `url`, of about `size` bytes, to `path`.
 
@@ -71,16 +125,15 @@ def download(url: str, path: Path, *, size: int) -> None:
     `size` bytes or takes far longer than they need.
     """
     request = urllib.request.Request(url, headers={"User-Agent": "labelnoise"})
-    began, most = time.monotonic(), 2 * size + SPARE
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response, path.open("wb") as file:
+    most = 2 * size + SPARE
+    opener = urllib.request.build_opener(InTimeHandler(PATIENCE + size / SLOWEST))
+    with opener.open(request, timeout=TIMEOUT) as response, path.open("wb") as file:
         expected = int(response.headers["Content-Length"] or 0)
         with progress(path.name, expected or None) as advance:
             # read1: read would wait for all 64 KB, however slowly they come.
             while chunk := response.read1(1 << 16):
                 if max(expected, file.tell() + len(chunk)) > most:
                     raise urllib.error.URLError(f"{url} sends more than {most} bytes, not {size}")
-                if time.monotonic() - began > PATIENCE + size / SLOWEST:
-                    raise urllib.error.URLError(f"{url} is too slow: {file.tell()} bytes so far")
                 file.write(chunk)
                 advance(len(chunk))
         if expected and file.tell() != expected:

@@ -37,9 +37,6 @@ DOGS_VS_CATS_SIZE = 150  # of the experiments of L_DMI; a photo is squeezed to a
 SIDE = 64  # of the data set `dogs_vs_cats`
 PLACE = "dogs_vs_cats"
 COUNT = 25_000  # photos in train.zip
-CLOTHING1M_SIZE = (
-    256  # which they crop to 224 at random for training; for tests they squeeze to 224
-)
 CATS_AND_DOGS = ("cat", "dog")
 CLOTHES = (
     "T-Shirt", "Shirt", "Knitwear", "Chiffon", "Sweater", "Hoodie", "Windbreaker", "Jacket",

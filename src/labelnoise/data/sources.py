@@ -6,40 +6,28 @@ folder beside its destination and then renamed into place, so that no other proc
 run, ever sees half a file. Nothing here runs while the data are there.
 """
 
-import errno
 import io
 import os
 import shutil
-import signal
-import socket
 import sys
 import tempfile
-import threading
-import time
-import urllib.error
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 from labelnoise.data.download import TIMEOUT, DataError, download, extract, run_client, say
 from labelnoise.data.published import NotThere
-from labelnoise.files import ROOT, take
-
-DAY = 86400
-
-DISK_ERRORS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOTDIR: "a part of the path is a file, not a directory",
-    errno.EEXIST: "a file of that name is in the way",
-    errno.EISDIR: "a directory of that name is in the way",
-    errno.EIO: "the disk reports an error",
-}
+from labelnoise.data.staging import (
+    alone,
+    is_disk_error,
+    land,
+    staging,
+    tidied_after_sigterm,
+    writing_to,
+)
+from labelnoise.files import ROOT
 
 
 @dataclass(frozen=True)
@@ -78,25 +66,25 @@ def obtain(
     """
     target = directories()[0]
     reasons = [f"directories {', '.join(map(str, directories()))}: no {missing}"]
-    with _tidied_after_sigterm(), _writing_to(target), _alone(target / f".{name}.lock") as waited:
+    with tidied_after_sigterm(), writing_to(target), alone(target / f".{name}.lock") as waited:
         if waited:
             with suppress(DataError):  # the other process did not get it, or was killed
                 verify(target)
                 return
         for source in offered:
             say(f"{name}: trying {source.label}, into {target}")
-            with _staging(target) as folder:
+            with staging(target) as folder:
                 try:
                     source.fetch(folder)
                     verify(folder)
                 except Exception as error:
-                    if _is_disk_error(error):
+                    if is_disk_error(error):
                         raise
                     reason = (str(error).replace(f"{folder}/", "").strip() or repr(error))[:600]
                     reasons.append(f"{source.label}: {reason.splitlines()[0]}")
                     say(f"{name}: {reasons[-1]}")
                     continue
-                _land(folder, target)
+                land(folder, target)
                 say(f"{name}: verified and stored in {target}")
                 return
     raise DataError(
@@ -105,93 +93,6 @@ def obtain(
         + f"  remedy: connect to the network and run `make data DATA={name}`, or copy the files "
         "into one of the directories (the environment variable LABELNOISE_DATA lists them)"
     )
-
-
-@contextmanager
-def _tidied_after_sigterm() -> Iterator[None]:
-    """SIGTERM inside ends the process as it would, but by an exception: half a download and its
-    lock are removed on the way. Where a program handles the signal itself, it is left to do so."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """One process at a time gets in; yields whether it had to wait for another."""
-    waited = False
-    while (lock := take(path)) is None:
-        waited = True
-        time.sleep(0.2)
-    try:
-        yield waited
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _writing_to(target: Path) -> Iterator[None]:
-    """Create `target`; turn what the disk refuses into an error that names the directory."""
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if not _is_disk_error(error):
-            raise
-        raise DataError(
-            f"cannot write to the data directory {target}: {DISK_ERRORS[error.errno]} ({error})\n"
-            "  remedy: free or unlock it, or put a writable directory first in LABELNOISE_DATA"
-        ) from None
-
-
-def _is_disk_error(error: Exception) -> bool:
-    # A refused connection is an OSError too, but urllib wraps those.
-    return (
-        isinstance(error, OSError)
-        and not isinstance(error, urllib.error.URLError)
-        and error.errno in DISK_ERRORS
-    )
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """A temporary folder in `target`: on the same file system, so that a rename is atomic."""
-    for left_over in target.glob(".fetch-*"):  # of processes that were killed
-        with suppress(FileNotFoundError):  # another process may be cleaning up too
-            if time.time() - left_over.stat().st_mtime > DAY:
-                shutil.rmtree(left_over, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=".fetch-", dir=target))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _land(folder: Path, target: Path) -> None:
-    """Move every file of `folder` to the same place under `target`, each whole or not at all.
-
-    Where there are no locks, processes that fetch at the same time land the same content twice.
-    """
-    for source in sorted(path for path in folder.rglob("*") if path.is_file()):
-        destination = target / source.relative_to(folder)
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        _sync(source)
-        os.replace(source, destination)
-        _sync(destination.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # ------------------------------------------------------------------------ official downloads
@@ -209,21 +110,19 @@ def from_torchvision(dataset: str, *, size: int) -> Source:
         def bounded(url: str, filename: str | Path, *more: object) -> None:
             download(url, Path(filename), size=size)
 
-        # torchvision sets no timeout and no bound, prints its failures, draws bars into log files.
+        # torchvision sets no timeout and no bound, prints its failures, draws bars into log files;
+        # before it downloads, it looks where an address leads, as `bounded` does itself.
+        ours = {"_urlretrieve": bounded, "_get_redirect_url": lambda url, max_hops: url}
         hush = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(TIMEOUT)
         try:
             with (
                 redirect_stdout(io.StringIO()),
                 hush,
-                mock.patch.object(datasets.utils, "_urlretrieve", bounded),
+                mock.patch.multiple(datasets.utils, **ours),
             ):
                 getattr(datasets, dataset)(str(folder), download=True)
         except RuntimeError as error:  # its text has lines for each mirror
             raise RuntimeError(" ".join(str(error).split())) from None
-        finally:
-            socket.setdefaulttimeout(before)
         for archive in folder.rglob("*.gz"):
             archive.unlink()
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from labelnoise.config import Run
 from labelnoise.files import Lock, take
 from labelnoise.runs.ledger import Ledger
-from labelnoise.training.methods import SHARED, first_training
+from labelnoise.training.methods import first_training
+from labelnoise.training.stages import SHARED
 
 
 class Checkpoints:
