@@ -76,6 +76,8 @@ def better_outputs(app: Sphinx, doctree: nodes.document) -> None:
             raw.children = [nodes.Text(site.better_table(raw.astext(), notebook))]
             raw.rawsource = raw.astext()
     for cell in doctree.findall(nodes.container):
+        if "cell" not in cell["classes"]:  # and not one of the containers of its outputs
+            continue
         if code := next(cell.findall(nodes.literal_block), None):
             for image in cell.findall(nodes.image):
                 image["alt"] = site.described(code.astext()) or "Pictures of training samples"

@@ -85,12 +85,15 @@ def test_links_and_pictures_lead_somewhere_and_pages_are_small(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notebooks/")])
-def test_tables_have_one_header_row_and_their_numbers_lead_to_a_trace(page):
+def test_tables_lead_to_their_traces_and_each_figure_has_words_of_its_own(page):
     tables = parsed(page).select("table.dataframe")
     for table in tables:
         rows = table.select("thead tr")
         assert len(rows) == 1 or any(th.get("colspan") for th in rows[0].find_all("th")), rows
-    saves = "tables.save(" in parsed(page).get_text()
+    shown = parsed(page).get_text()
+    words = {image["alt"] for image in parsed(page).select(".cell_output img")}
+    assert len(words) >= shown.count("figures.save("), "two figures are described by the same words"
+    saves = "tables.save(" in shown
     assert saves == bool(parsed(page).select("table.dataframe td a"))
 
 

@@ -88,7 +88,7 @@ def tuned(
     """A panel a tuned cell, a row a method: clean test accuracy at the published setting (ring) and
     at the tuned one (dot), mean and each seed; the line is tuned CE."""
     cells = [c for c in TUNED_CELLS if budget.by_method(at_place, c)] or list(TUNED_CELLS)[:1]
-    figure, axes = plt.subplots(1, len(cells), figsize=(1.6 + 3.4 * len(cells), 4.6), sharey=True,
+    figure, axes = plt.subplots(1, len(cells), figsize=(1.6 + 2.7 * len(cells), 4.6), sharey=True,
                                 squeeze=False)  # fmt: skip
     for ax, cell in zip(axes[0], cells, strict=True):
         before, after = (budget.by_method(some, cell) for some in (published, at_place))

@@ -121,8 +121,9 @@ def start(
         heights = {label(loss): theory.pull_at_start(loss, num_classes[0])[which]
                    for loss in beside}  # fmt: skip
         for height, names in together(heights).items():
-            ax.annotate(", ".join(names), (1.01, height), va="center", fontsize="small",
-                        xycoords=("axes fraction", "data"), annotation_clip=False)  # fmt: skip
+            ax.annotate(f"{', '.join(names)} (K = {num_classes[0]})", (1.01, height), va="center",
+                        fontsize="small", xycoords=("axes fraction", "data"),
+                        annotation_clip=False)  # fmt: skip
     for ax, title in zip(axes, titles, strict=True):
         sigma_axis(ax.xaxis, sigmas, ax.set_xscale)
         ax.set(xlabel="sigma (probability)", title=title, yscale="log", ylim=(1e-4, 2))

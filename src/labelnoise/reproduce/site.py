@@ -162,15 +162,15 @@ def one_header_row(table: BeautifulSoup) -> None:
 
 def described(source: str, root: Path = ROOT) -> str | None:
     """What the figure shows that the ``source`` of a cell saves, in a sentence of the function that
-    drew it; None if it saves none."""
+    drew it, and its name; None if it saves none."""
     if not (saves := re.search(r"figures\.save\(\w+, f?\"([^\"{]+)", source)):
         return None
     path = next(iter(sorted((root / "figures").glob(f"{saves[1]}*.json"))), None)
     if path is None:
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
-    said = content["functions"].get(content["made"]["by"], f"The figure {path.stem}")
-    return plain(said.replace("``", ""))
+    said = content["functions"].get(content["made"]["by"], "A figure")
+    return plain(said.replace("``", "")) + f" ({path.stem})"  # one function may draw several
 
 
 def without_substitutions(line: str) -> str:
@@ -198,7 +198,7 @@ def trace_page(trace: Trace) -> str:
              f"<p>A table of <a href='../notebooks/{stem}.html'>{stem}</a>. "
              f"<code>make trace NAME={trace.name}</code> computes its numbers again from these "
              "records.</p>"]  # fmt: skip
-    said = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{html.escape(text)}</dd>"
+    said = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{with_code(text)}</dd>"
                    for name, text in trace.functions.items())  # fmt: skip
     for i, row in enumerate(trace.rows):
         cells = {column: trace.cell(row, column) for column in trace.columns}
@@ -213,6 +213,11 @@ def trace_page(trace: Trace) -> str:
     if said:
         parts.append(f"<h2>The functions</h2><dl>{said}</dl>")
     return "".join(parts)
+
+
+def with_code(text: str) -> str:
+    """A docstring's words as HTML, what stands in backticks as code."""
+    return re.sub("``(.*?)``", r"<code>\1</code>", html.escape(text))
 
 
 def how(trace: Trace, cell: dict) -> str:
