@@ -147,6 +147,7 @@ def run(chosen: argparse.Namespace) -> None:
                       ) from error  # fmt: skip
     print(report.after(labels_of(samples), p[samples.labelled], folds=chosen.folds))
     print(f"the list, the most suspect first: {chosen.out}; its probabilities: {kept}")
+    print("Read it from the top, and stop where most of the labels are right.")
     if chosen.gallery:
         drawn = outputs.gallery(chosen.gallery, table, samples, around)
         print(f"the first {drawn} as pictures: {chosen.gallery}")
@@ -212,7 +213,7 @@ def said_before(samples: Samples, chosen: argparse.Namespace) -> str:
     if chosen.probabilities is None:
         check_folds(*encoded("labels", labels_of(samples), samples.labelled.sum()), chosen.folds)
         classifier, X = judge(chosen, samples.X.ndim == 2), samples.X[samples.labelled]
-        training = type(classifier).__name__
+        training = (chosen.judge or "logistic_regression").replace("_", " ")
         if isinstance(classifier, NetworkClassifier):
             training = f"{chosen.model} with {chosen.loss}, {chosen.epochs} epochs"
             minutes = chosen.folds * chosen.epochs * an_epoch(classifier, X, labels_of(samples))

@@ -21,6 +21,12 @@ from labelnoise.noise.signs import Sign
 
 SHOWN = 8  # classes that an alarm names
 ROWS = 30  # classes that are listed with their counts
+OF_ALL = (
+    "Most classes are named, so that this says nothing of a single one: the judges know too "
+    "little, or most labels are wrong. Look at twenty suspects. If their labels are right, give "
+    "the judges more to go by: for photos the embeddings of a trained network (.npy) in place of "
+    "pixels, or another network, or more samples."
+)
 ELSEWHERE = """\
 Not looked for here, with cleanlab's call for each (X: features or embeddings, p: probabilities):
   outliers            cleanlab.outlier.OutOfDistribution().fit_score(features=X)
@@ -64,6 +70,7 @@ class Report:
             f"{suspects} of {n} labels are suspect; estimated noise rate "
             f"{100 * self.noise_rate:.0f} %.",
             worst.head(ROWS).to_string(index=False, float_format=lambda v: f"{v:.2f}"),
+            "T diagonal: the estimated share of the samples of a class that are labelled right.",
         ]
         if len(worst) > ROWS:
             lines.append(f"... and {len(worst) - ROWS} classes with a smaller share of suspects")
@@ -160,6 +167,10 @@ def alarm(sign: Sign, classes: np.ndarray, count: np.ndarray, seen: dict | None 
             "classes_ of scikit-learn has them. Put them in that order and start again.",
         ),
     }[sign.name]
+    large = sum(count[k] >= signs.RARE * count.mean() for k in sign.classes)
+    about_judges = sign.name in ("rare class", "overlooked class", "half suspect")
+    if about_judges and 2 * large > len(classes):
+        of = (of[0], OF_ALL)
     return Alarm(sign.name, *of)
 
 
