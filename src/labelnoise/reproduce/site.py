@@ -132,8 +132,8 @@ def better_table(text: str, notebook: str, root: Path = ROOT) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is aligned as a number: digits, and no word and no equation."""
-    return has_number(text) and not re.search("[A-Za-z]{4}|=", text)
+    """Whether a cell is aligned as a number: digits, no word, and no formula of a variable."""
+    return has_number(text) and not re.search("[A-Za-z]{4}|^[A-Za-z].*=", text)
 
 
 def mark_heads(table: BeautifulSoup, cells: list[list[str]]) -> None:
