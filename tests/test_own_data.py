@@ -309,6 +309,7 @@ SPOILT = [
     (lambda p, t: Image.new("L", (9, 8)).save(p / "07.png"), "make them alike by --size 32"),
     (lambda p, t: Image.new("I;16", (8, 8)).save(p / "07.png"), "07.png has more than 8 bits"),
     (lambda p, t: p.rename(p.with_name("pictures")), "photos is not a folder"),
+    (lambda p, t: t.unlink(), "labels.csv is not there: give the CSV"),
     (lambda p, t: t.write_text("name,label\n00.png,1\n"), "columns file and label"),
     (lambda p, t: t.write_text(""), "columns file and label"),
     (lambda p, t: t.write_text("file,label\n"), "at least one row"),

@@ -105,6 +105,8 @@ def arrays(
     or ``[N, C, H, W]``, and their labels in a table with as many rows, in the same order; a column
     of files is not needed. ``ValueError`` for others, and for numbers that are not finite."""
     labelled = labels_alone(table, file_column=file_column, label_column=label_column)
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is not there: give the .npy file of the features")
     try:
         X = np.array(np.lib.format.open_memmap(path, mode="r"))  # whatever size the file claims
     except Exception as error:

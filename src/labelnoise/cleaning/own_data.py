@@ -115,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error or 'there is not enough memory'}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped before the end", file=sys.stderr)
+        print(
+            "stopped before the end: nothing is kept; the same line starts again", file=sys.stderr
+        )
         return 130
     return 0
 

@@ -30,11 +30,14 @@ def rows(
     The separator is that of comma, semicolon and tab which splits the header most. Without
     ``files`` there need be no column of files.
 
-    Raises ``ValueError`` for a table that is not UTF-8, without these columns or without rows, for
-    a row with more cells than the header, and for one with a label and without a file; for a quote
-    that is not closed.
+    Raises ``ValueError`` for a table that is not there or not UTF-8, without these columns or
+    without rows, for a row with more cells than the header, and for one with a label and without a
+    file; for a quote that is not closed.
     """
     table = Path(table)
+    if not table.is_file():
+        raise ValueError(f"{table} is not there: give the CSV that holds the labels, with the "
+                         f"columns {file_column} and {label_column}")  # fmt: skip
     try:
         text = table.read_text(encoding="utf-8-sig")  # Excel begins with a mark
     except UnicodeDecodeError as error:
