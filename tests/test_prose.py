@@ -135,11 +135,11 @@ def of_other_data() -> list[tuple[str, str]]:
     frozen = budget.judge_frozen(sweep(tuned_runs(("objects, linear",))))["cells"]
     (leads,) = frozen.values()
     leads = sorted(v.mean for name, v in leads.items() if name != benchmark.STOPPED)
-    heads = [words for (cell, _), words in
+    objects = [words for (cell, _), words in
              human_noise.judge_survival(sweep(human_noise.judged_runs()))["cases"].items()
-             if cell.model == "linear"]  # fmt: skip
-    survive = sum(people == "above" for people, _ in heads)
-    more = sum(left == "below" for _, left in heads)
+             if cell.dataset == "cifar10_features"]  # fmt: skip
+    survive = sum(people == "above" for people, _ in objects)
+    more = sum(left == "below" for _, left in objects)
     return [
         (readme, f"above cross-entropy in {losses.won:.0f} % of the cases and below it in "
                  f"{losses.lost:.0f} %"),
@@ -148,15 +148,15 @@ def of_other_data() -> list[tuple[str, str]]:
         (readme, f"CLL ends at {before['CLL']:.0f} % where cross-entropy ends at "
                  f"{before['CE']:.0f} %, and at {after['CLL']:.0f} and {after['CE']:.0f} % once "
                  "both are tuned"),
-        (readme, f"{survive} of {len(heads)} gains"),
+        (readme, f"{survive} of {len(objects)} gains"),
         (of_05, f"won {losses.won:.0f} %, lost {losses.lost:.0f} %"),
         (of_05, f"won {cll.won:.0f} %, lost {cll.lost:.0f} %, open {cll.open:.0f} %"),
         (of_05, f"CLL climbs from {before['CLL']:.1f} to {after['CLL']:.1f} %"),
         (of_05, f"After tuning GCE (+{after['GCE'] - after['CE']:.1f}) and SCE "
                 f"(+{after['SCE'] - after['CE']:.1f}) are above tuned CE"),
         (of_09, f"by {leads[0]:.1f} points (CLL) to {leads[-1]:.1f}"),
-        (of_09, f"{survive} of {len(heads)} cases survive"),
-        (of_09, f"in {more} of {len(heads)} the twin promised"),
+        (of_09, f"{survive} of {len(objects)} cases survive"),
+        (of_09, f"in {more} of {len(objects)} the twin promised"),
     ]  # fmt: skip
 
 
