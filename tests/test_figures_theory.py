@@ -86,9 +86,9 @@ def test_the_start_is_drawn_as_it_is_and_as_a_share():
     assert np.interp(0.5, x, y) == pytest.approx(0.211, abs=5e-3)
     references = [ax.lines[-1].get_ydata()[0] for ax in (pull, share)]
     assert references == pytest.approx([0.18, 0.36], abs=1e-4)
-    assert [text.get_text() for text in pull.texts] == ["MAE"]
+    assert [text.get_text() for text in pull.texts] == ["MAE (K = 10)"]
     same = gradients.start([0.1, 2.0], (10,), [CE(), MAE(), GCE()]).axes[0]
-    assert [text.get_text() for text in same.texts] == ["CE", "MAE, GCE"]
+    assert [text.get_text() for text in same.texts] == ["CE (K = 10)", "MAE, GCE (K = 10)"]
 
 
 def test_the_forms_differ_by_what_the_rest_does():
